@@ -1,0 +1,65 @@
+"""What the flow needs to know of an alias, copied into each mail at the SMTP edge. No secrets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+INLINE_LIMIT_OCTETS = 192 * 1024  # product text 1: "Inline attachments (<192KB)"
+BODY_LIMIT_OCTETS = 10 * 1024 * 1024  # of one POST; beyond it parts turn into URLs
+SPAM_THRESHOLD = 5.0  # product text 2: "Reference threshold (typically 5.0)"
+RETENTION_S = 3_600  # product text 3: "the default retention is deliberately short"
+
+Format = Literal[
+    "native",
+    "postmark",
+    "mailgun",
+    "mailgun-mime",
+    "sendgrid",
+    "cloudmailin",
+    "mailersend",
+    "postal",
+    "forwardemail",
+    "rfc822",
+]
+Mode = Literal["async", "through"]
+Action = Literal["allow", "tag", "block"]
+RAW_FORMATS: frozenset[str] = frozenset(
+    {"mailgun-mime", "mailersend", "postal", "forwardemail", "rfc822"}
+)  # these carry the content as received, so deliver is given it
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One condition and what follows when it is the first to hold."""
+
+    when: str  # mailchute.expressions; checked when the routes file is read
+    then: Action
+    notify: bool = False  # block only: tell an authenticated sender by DSN
+    tag: str = "spam"  # tag only
+
+
+class EndpointSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint as parse and the connector see it; its URL and secret stay in the directory."""
+
+    id: str
+    format: Format = "native"
+    include: tuple[str, ...] = ()  # html_safe, html_clean: renderings made only when asked for
+
+
+class AliasSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One alias at the moment a mail for it was accepted."""
+
+    account_id: str
+    domain_id: str
+    alias_id: str
+    address: str  # as its owner wrote it: "support@inbox.test", "*@inbox.test"
+    tag: str | None = None  # what stood after the plus sign; None when there was none
+    endpoints: tuple[EndpointSnapshot, ...]
+    rules: tuple[Rule, ...] = ()  # in order of priority; the first that holds decides
+    mode: Mode = "async"
+    inline_limit_octets: int = INLINE_LIMIT_OCTETS
+    body_limit_octets: int = BODY_LIMIT_OCTETS
+    spam_enabled: bool = True
+    spam_threshold: float = SPAM_THRESHOLD
+    retention_s: int = RETENTION_S

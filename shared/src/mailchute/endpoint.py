@@ -1,0 +1,25 @@
+"""An endpoint: a receiver's URL with its secrets, headers and state. Only deliver holds one."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mailchute.alias import BODY_LIMIT_OCTETS, Format
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What deliver needs to make one attempt. It holds secrets: never logged, never on a stream."""
+
+    id: str
+    account_id: str
+    url: str
+    secrets: tuple[str, ...]  # newest first; two while rotating. "whsec_…" or any text
+    format: Format = "native"
+    include: tuple[str, ...] = ()  # empty: all but html_safe, html_clean, raw
+    headers: tuple[tuple[str, str], ...] = ()  # custom header fields, checked when they were set
+    basic_auth: str | None = None  # "user:password"
+    signing_key: str | None = None  # PEM; None: the installation's own where a format needs one
+    body_limit_octets: int = BODY_LIMIT_OCTETS
+    is_disabled: bool = False
+    disabled_reason: str | None = None  # "gone", "failing", "by its owner"
+    is_deleted: bool = False

@@ -1,0 +1,53 @@
+"""What goes into parse and what comes out of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from mailchute.mail import MailObject
+from mailchute.verdicts import ScanReport
+
+
+class ParseRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail object, its content resolved to octets, and what scan concluded about it."""
+
+    version: int = 1
+    mail: MailObject
+    report: ScanReport
+    degraded: str | None = None  # why parsing is not to be tried: the mail brought it down before
+
+
+class AttachmentSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What the log keeps of an attachment (product text 3)."""
+
+    filename: str
+    content_type: str
+    size_octets: int
+
+
+class MailSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What the log keeps of a mail (product text 3): no bodies, no sender."""
+
+    message_id: str | None
+    recipient: str
+    subject: str
+    size_octets: int
+    attachments: tuple[AttachmentSummary, ...] = ()
+    spam_score: float | None = None
+    is_spam: bool | None = None
+
+
+class ParseAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The payload, and what the alias's rules decided about it."""
+
+    version: int = 1
+    decision: Literal["deliver", "reject"]
+    notify: bool = False  # reject only: the rule wants the sender told
+    rule: str | None = None  # the condition that decided; None when none held
+    payload: bytes  # mailchute.payload.Payload as JSON: the octets that are signed and sent
+    tags: tuple[str, ...] = ()
+    spam_score: float | None = None
+    summary: MailSummary
+    objects: tuple[str, ...] = ()  # keys of the attachments put on S3; they go with the mail

@@ -1,0 +1,1 @@
+"""A DNS server whose zone is a dict."""

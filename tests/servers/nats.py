@@ -1,0 +1,1 @@
+"""A real nats-server with JetStream, sync_interval always."""

@@ -1,0 +1,1 @@
+"""A webhook receiver in a process of its own that journals every POST."""
