@@ -62,8 +62,6 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     new_count: int  # events that were not known yet
 
 
-def event_id_of(
-    kind: Kind, mail_id: str, *, run: str = "0", endpoint_id: str = "", attempt: int = 0
-) -> str:
+def event_id_of(kind: Kind, mail_id: str, *, run: str = "0", endpoint_id: str = "", attempt: int = 0) -> str:
     """Return the id of this fact, the same whenever it is told again."""
     return derived_id("evt", kind, mail_id, run, endpoint_id, str(attempt))

@@ -21,8 +21,7 @@ def offsets_of(delivery_id: str, gaps_s: tuple[float, ...] = GAPS_S) -> tuple[fl
     seed = hashlib.sha256(delivery_id.encode()).digest()
     return tuple(
         accumulate(
-            gap_s * (1 + JITTER * (seed[index % len(seed)] / 127.5 - 1))
-            for index, gap_s in enumerate(gaps_s)
+            gap_s * (1 + JITTER * (seed[index % len(seed)] / 127.5 - 1)) for index, gap_s in enumerate(gaps_s)
         )
     )
 

@@ -6,7 +6,7 @@ Between our own parts: MessagePack, octets stay octets. For a person: JSON, octe
 
 from __future__ import annotations
 
-from functools import lru_cache
+import contextlib
 from typing import Any, TypeVar
 
 import msgspec
@@ -45,55 +45,53 @@ def decode(octets: bytes, kind: type[T]) -> T:
         NewerVersion: A newer release wrote it; ask again once this one is upgraded.
         Undecodable: The octets are no such value, or of a version no longer read.
     """
-    return _checked(_decoder(kind), octets)
+    value: T = _checked(_decoder(kind), octets, _decoder(_Versioned))
+    return value
 
 
 def decode_json(octets: bytes, kind: type[T]) -> T:
     """Return the value of type `kind` that this JSON holds. Raises: as decode."""
-    return _checked(_json_decoder(kind), octets)
+    value: T = _checked(_json_decoder(kind), octets, _json_decoder(_Versioned))
+    return value
 
 
 class _Versioned(msgspec.Struct):
     version: int | str = VERSION
 
 
-def _checked(decoder: Any, octets: bytes) -> Any:
+_Decoder = msgspec.msgpack.Decoder[Any] | msgspec.json.Decoder[Any]
+_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+_json_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    if kind not in _decoders:
+        _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    return _decoders[kind]
+
+
+def _json_decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    if kind not in _json_decoders:
+        _json_decoders[kind] = msgspec.json.Decoder(kind)
+    return _json_decoders[kind]
+
+
+def _checked(decoder: _Decoder, octets: bytes, versions: _Decoder) -> Any:
     try:
         value = decoder.decode(octets)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        _refuse_version(decoder, octets)
+        # A newer release may have changed the very shape: look at the version alone before refusing.
+        with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
+            _check_version(versions.decode(octets).version)
         raise Undecodable(str(error)) from error
-    version = getattr(value, "version", VERSION)
-    if isinstance(version, int) and not OLDEST_VERSION <= version <= VERSION:
-        _raise_for(version)
+    _check_version(getattr(value, "version", VERSION))
     return value
 
 
-def _refuse_version(decoder: Any, octets: bytes) -> None:
-    reader = (
-        _json_decoder(_Versioned)
-        if isinstance(decoder, msgspec.json.Decoder)
-        else _decoder(_Versioned)
-    )
-    try:
-        version = reader.decode(octets).version
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return
-    if isinstance(version, int) and not OLDEST_VERSION <= version <= VERSION:
-        _raise_for(version)
-
-
-def _raise_for(version: int) -> None:
+def _check_version(version: int | str) -> None:
+    if not isinstance(version, int):
+        return  # the payload's, which is a promise to receivers and not a number of ours
     if version > VERSION:
         raise NewerVersion(f"version {version} is newer than {VERSION}; upgrade this part")
-    raise Undecodable(f"version {version} is older than {OLDEST_VERSION}")
-
-
-@lru_cache(maxsize=256)
-def _decoder(kind: type[Any]) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(kind)
-
-
-@lru_cache(maxsize=256)
-def _json_decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+    if version < OLDEST_VERSION:
+        raise Undecodable(f"version {version} is older than {OLDEST_VERSION}")
