@@ -91,7 +91,7 @@ def test_a_secret_comes_from_the_file_its_setting_names(tmp_path):
 def test_a_secret_file_that_cannot_be_read_is_named(tmp_path):
     reader = Reader({"X_FILE": str(tmp_path / "none")})
     reader.secret("X")
-    with pytest.raises(BadSetting, match="X_FILE is .*none.*No such file"):
+    with pytest.raises(BadSetting, match=r"X_FILE is .*none.*No such file"):
         reader.check()
 
 
