@@ -1,0 +1,129 @@
+"""
+Signatures that let a receiver trust a POST.
+
+Standard Webhooks 1.0.0 (https://www.standardwebhooks.com, "Signature scheme"): `v1` is HMAC-SHA256 and `v1a`
+is Ed25519, both over `id.timestamp.body`. X-EmailConnect-Signature is HMAC-SHA256 over the body alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from mailchute.errors import SecretUnreadable
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, no secret
+PUBLIC_PREFIX = "whpk_"
+SECRET_OCTETS = 32  # Standard Webhooks, "Signature scheme": 24 to 64 octets
+
+PrivateKey = RSAPrivateKey | Ed25519PrivateKey
+
+
+def new_secret() -> str:
+    """Return a new secret, `whsec_` and base64, as its owner will see it."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_OCTETS)).decode()
+
+
+def key_of(secret: str) -> bytes:
+    """Return the key octets of a secret: what `whsec_` encodes, or the UTF-8 octets of any other text."""
+    if secret.startswith(SECRET_PREFIX):
+        encoded = secret[len(SECRET_PREFIX) :]
+        try:
+            return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True) or secret.encode()
+        except (binascii.Error, ValueError):
+            pass  # not of that form after all: it is text like any other
+    return secret.encode()
+
+
+def sign_v1(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """
+    Return `v1,…`, one entry of the webhook-signature field.
+
+    Args:
+        timestamp: Unix time in seconds, as webhook-timestamp says it.
+    """
+    digest = hmac.digest(key_of(secret), _signed(message_id, timestamp, body), "sha256")
+    return "v1," + base64.b64encode(digest).decode()
+
+
+def sign_v1a(key: Ed25519PrivateKey, message_id: str, timestamp: int, body: bytes) -> str:
+    """Return `v1a,…`, which anyone verifies with the public key and only its owner makes."""
+    return "v1a," + base64.b64encode(key.sign(_signed(message_id, timestamp, body))).decode()
+
+
+def sign_body(secret: str, body: bytes) -> str:
+    """
+    Return X-EmailConnect-Signature: lower-case hex of HMAC-SHA256 over the body.
+
+    The key is the secret's text as its owner sees it, prefix included.
+    """
+    return hmac.digest(secret.encode(), body, "sha256").hex()
+
+
+def public_text_of(key: Ed25519PublicKey) -> str:
+    """Return the key as receivers of Standard Webhooks are given it: `whpk_` and base64."""
+    return PUBLIC_PREFIX + base64.b64encode(_raw(key)).decode()
+
+
+def private_keys(pem: str) -> tuple[PrivateKey, ...]:
+    """
+    Return the RSA and Ed25519 keys of a PEM text, in its order; () when it is empty.
+
+    Raises:
+        SecretUnreadable: A block is no private key in the clear, or of another kind.
+    """
+    blocks = pem.split("-----BEGIN ")[1:]
+    keys = []
+    for block in blocks:
+        try:
+            key = load_pem_private_key(b"-----BEGIN " + block.encode(), password=None)
+        except (ValueError, TypeError) as error:
+            raise SecretUnreadable("a signing key is not a PEM private key without a password") from error
+        if not isinstance(key, PrivateKey):
+            raise SecretUnreadable("a signing key is neither RSA nor Ed25519")
+        keys.append(key)
+    if pem.strip() and not keys:
+        raise SecretUnreadable("a signing key is not PEM")
+    return tuple(keys)
+
+
+def jwks_of(keys: tuple[PrivateKey, ...]) -> dict[str, list[dict[str, str]]]:
+    """Return the public halves as a JSON Web Key Set (RFC 7517; Ed25519: RFC 8037), ids by RFC 7638."""
+    return {"keys": [_jwk_of(key) for key in keys]}
+
+
+def _jwk_of(key: PrivateKey) -> dict[str, str]:
+    # The members that make the thumbprint stand first, in the order of their names (RFC 7638, 3.2).
+    if isinstance(key, Ed25519PrivateKey):
+        members = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(_raw(key.public_key()))}
+        algorithm = "EdDSA"
+    else:
+        numbers = key.public_key().public_numbers()
+        members = {"e": _base64url(_octets(numbers.e)), "kty": "RSA", "n": _base64url(_octets(numbers.n))}
+        algorithm = "RS1"  # RFC 8812, 2: RSASSA-PKCS1-v1_5 with SHA-1, which is what Postal signs with
+    canonical = "{" + ",".join(f'"{name}":"{value}"' for name, value in members.items()) + "}"
+    thumbprint = _base64url(hashlib.sha256(canonical.encode()).digest())
+    return members | {"kid": thumbprint, "alg": algorithm, "use": "sig"}
+
+
+def _signed(message_id: str, timestamp: int, body: bytes) -> bytes:
+    return f"{message_id}.{timestamp}.".encode() + body
+
+
+def _raw(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def _octets(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8)
+
+
+def _base64url(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
