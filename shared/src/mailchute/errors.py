@@ -6,7 +6,8 @@ What can go wrong, sorted by what the caller should do next:
     - ContentUnavailable
     - StreamUnavailable
       . StreamFull
-    - DirectoryUnavailable
+    - DatabaseUnavailable
+      . DirectoryUnavailable
     - StorageUnavailable
     - NewerVersion
   + PermanentError          never: 5yz, HTTP 422, dead
@@ -60,7 +61,11 @@ class StreamFull(StreamUnavailable):
     status_code = "4.3.1"
 
 
-class DirectoryUnavailable(TransientError):
+class DatabaseUnavailable(TransientError):
+    """The database did not answer, or another writer held it too long."""
+
+
+class DirectoryUnavailable(DatabaseUnavailable):
     """The database that knows aliases and endpoints did not answer."""
 
 
