@@ -1,0 +1,1 @@
+"""Makes the database agree with the journal."""

@@ -123,17 +123,16 @@ class Sealer:
         Raises:
             SecretUnreadable: Its key is not on the ring, or it was made for another place, or altered.
         """
-        head = memoryview(sealed)[:_HEAD_OCTETS]
-        cipher = self._ciphers.get(bytes(head[1 : 1 + KEY_ID_OCTETS]))
+        cipher = self._ciphers.get(sealed[1 : 1 + KEY_ID_OCTETS])
         if sealed[:1] != _VERSION or cipher is None:
             raise SecretUnreadable(
                 f"{place.table}.{place.column} of {place.row_id}: sealed with a master key "
                 "that MAILCHUTE_MASTER_KEY_FILE does not hold"
             )
-        nonce = bytes(head[1 + KEY_ID_OCTETS :])
+        nonce = sealed[1 + KEY_ID_OCTETS : _HEAD_OCTETS]
         try:
             return cipher.decrypt(nonce, sealed[_HEAD_OCTETS:], self._bound_to(place)).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: cut within the nonce
             raise SecretUnreadable(
                 f"{place.table}.{place.column} of {place.row_id}: altered, or moved from another place"
             ) from None

@@ -179,7 +179,7 @@ email = sa.Table(
     sa.Column("attachments", sa.JSON),  # [{filename, content_type, size_octets}]
     sa.Column("spam_score", sa.Float),
     sa.Column("is_spam", sa.Boolean),
-    sa.Column("summary_run", sa.Text),  # whose parsing the summary is; None: only the envelope's
+    sa.Column("summary_key", sa.Text),  # whose parsing the summary is; None: there is none yet
     sa.Column("objects", sa.JSON, nullable=False, default=list),  # keys on S3 that go with the mail
     sa.Column("duplicate_count", sa.Integer, nullable=False, default=0),
     sa.Column("verdict", sa.Text),  # of the newest run: parsed, rejected, dead; None: not known yet
@@ -208,7 +208,8 @@ delivery = sa.Table(
     sa.Column("attempt_count", sa.Integer, nullable=False, default=0),
     sa.Column("last_attempt", sa.Integer, nullable=False, default=0),
     sa.Column("last_status", sa.Integer),  # None: no HTTP answer
-    sa.Column("reason", sa.Text),  # of the last attempt, or why it is dead
+    sa.Column("last_reason", sa.Text),
+    sa.Column("dead_reason", sa.Text),
     sa.Index("ix_delivery_mail_id", "mail_id"),
     sa.Index("ix_delivery_endpoint_id", "endpoint_id", "state", "created_at", "id"),
     sa.Index("ix_delivery_account_id", "account_id", "created_at", "id"),

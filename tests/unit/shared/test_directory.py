@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-
 from mailchute import tables
 from mailchute.database import Database
 from mailchute.directory import Directory

@@ -52,7 +52,8 @@ def upgrade() -> None:
         sa.Column("attempt_count", sa.Integer(), nullable=False),
         sa.Column("last_attempt", sa.Integer(), nullable=False),
         sa.Column("last_status", sa.Integer(), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("last_reason", sa.Text(), nullable=True),
+        sa.Column("dead_reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_delivery"),
     )
     op.create_index("ix_delivery_account_id", "delivery", ["account_id", "created_at", "id"], unique=False)
@@ -80,7 +81,7 @@ def upgrade() -> None:
         sa.Column("attachments", sa.JSON(), nullable=True),
         sa.Column("spam_score", sa.Float(), nullable=True),
         sa.Column("is_spam", sa.Boolean(), nullable=True),
-        sa.Column("summary_run", sa.Text(), nullable=True),
+        sa.Column("summary_key", sa.Text(), nullable=True),
         sa.Column("objects", sa.JSON(), nullable=False),
         sa.Column("duplicate_count", sa.Integer(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=True),

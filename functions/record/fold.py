@@ -1,0 +1,229 @@
+"""
+What a mail and its deliveries are, given the facts known of them: a fold that no order can change.
+
+Every column merges by a rule that commutes: the earliest, the latest run's, the highest rank, a union.
+A fact is folded once (its event id says whether it is known), so counts may count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mailchute.delivery import delivery_id_of
+from mailchute.journal import Event
+from mailchute.parsed import MailSummary
+
+SUBJECT_MAX_CHARACTERS = 998  # RFC 5322, 2.1.1: of a line; what is longer is cut in the log
+MESSAGE_ID_MAX_CHARACTERS = 512  # it is indexed, and PostgreSQL indexes at most 2,704 octets
+REASON_MAX_CHARACTERS = 998
+
+_DELIVERY_RANK = {"pending": 0, "failed": 1, "dead": 2, "delivered": 3}
+_VERDICT_RANK = {"dead": 0, "parsed": 1, "rejected": 2}  # in one run, that it was parsed outweighs a crash
+_STATE_OF_OUTCOME = {"delivered": "delivered", "failed": "failed", "gone": "failed", "refused": "failed"}
+
+
+@dataclass(slots=True)
+class MailState:
+    """One row of the table email."""
+
+    id: str
+    account_id: str
+    domain_id: str
+    alias_id: str
+    first_at: datetime
+    state: str = "pending"
+    accepted_at: datetime | None = None
+    ended_at: datetime | None = None
+    mail_sequence: int | None = None
+    retention_s: int | None = None
+    message_id: str | None = None
+    recipient: str | None = None
+    subject: str | None = None
+    size_octets: int | None = None
+    attachments: list[dict[str, object]] | None = None
+    spam_score: float | None = None
+    is_spam: bool | None = None
+    summary_key: str | None = None
+    objects: list[str] = field(default_factory=list)
+    duplicate_count: int = 0
+    verdict: str | None = None
+    verdict_run: str | None = None
+    verdict_at: datetime | None = None
+    reason: str | None = None
+    stage: str | None = None
+
+
+@dataclass(slots=True)
+class DeliveryState:
+    """One row of the table delivery."""
+
+    id: str
+    mail_id: str
+    run: str
+    account_id: str
+    endpoint_id: str
+    created_at: datetime
+    state: str = "pending"
+    ended_at: datetime | None = None
+    attempt_count: int = 0
+    last_attempt: int = 0
+    last_status: int | None = None
+    last_reason: str | None = None
+    dead_reason: str | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The mails and deliveries that a batch touches; keyed by id, deliveries also by their mail."""
+
+    mails: dict[str, MailState] = field(default_factory=dict)
+    deliveries: dict[str, dict[str, DeliveryState]] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)  # ids of deliveries that a fact was folded into
+
+    def add(self, delivery: DeliveryState) -> None:
+        self.deliveries.setdefault(delivery.mail_id, {})[delivery.id] = delivery
+
+    def fold(self, events: Iterable[Event]) -> None:
+        """Fold facts that were not folded before, in whatever order they come."""
+        seen = set()
+        for event in events:
+            seen.add(event.mail_id)
+            mail = self._mail(event)
+            if event.summary is not None:
+                _merge_summary(mail, event, event.summary)
+            match event.kind:
+                case "accepted":
+                    mail.accepted_at = event.at
+                    mail.mail_sequence = event.mail_sequence
+                    mail.retention_s = event.retention_s
+                case "duplicate":
+                    mail.duplicate_count += 1
+                case "parsed":
+                    mail.objects = sorted({*mail.objects, *event.objects})
+                    _merge_verdict(mail, event)
+                    for endpoint_id in event.endpoint_ids:
+                        self._delivery(event, endpoint_id)
+                case "rejected":
+                    _merge_verdict(mail, event)
+                case "dead" if event.endpoint_id is None:  # before any delivery was made of it
+                    _merge_verdict(mail, event)
+                case "attempted" | "delivered" | "dead" if event.endpoint_id is not None:
+                    _merge_delivery(self._delivery(event, event.endpoint_id), event)
+        for mail_id in seen:
+            mail = self.mails[mail_id]
+            mail.state, mail.ended_at = _state_of(mail, self.deliveries.get(mail_id, {}).values())
+
+    def _mail(self, event: Event) -> MailState:
+        mail = self.mails.get(event.mail_id)
+        if mail is None:
+            mail = self.mails[event.mail_id] = MailState(
+                event.mail_id, event.account_id, event.domain_id, event.alias_id, event.at
+            )
+        elif event.at < mail.first_at:
+            mail.first_at = event.at
+        return mail
+
+    def _delivery(self, event: Event, endpoint_id: str) -> DeliveryState:
+        identifier = delivery_id_of(event.mail_id, endpoint_id, event.run)
+        delivery = self.deliveries.get(event.mail_id, {}).get(identifier)
+        if delivery is None:
+            delivery = DeliveryState(
+                identifier, event.mail_id, event.run, event.account_id, endpoint_id, event.at
+            )
+            self.add(delivery)
+        elif event.at < delivery.created_at:
+            delivery.created_at = event.at
+        self.touched.add(identifier)
+        return delivery
+
+
+def cut(text: str, characters: int) -> str:
+    """Return the text as a database column takes it: without NUL, and no longer than this."""
+    return text[:characters].replace("\x00", "\ufffd")
+
+
+def _merge_summary(mail: MailState, event: Event, summary: MailSummary) -> None:
+    # What was parsed outweighs what only the envelope told; a later run outweighs an earlier.
+    key = "" if event.kind == "accepted" else f"{event.run}/{_VERDICT_RANK.get(event.kind, 0)}"
+    if mail.summary_key is not None and mail.summary_key > key:
+        return
+    mail.summary_key = key
+    mail.message_id = summary.message_id and cut(summary.message_id, MESSAGE_ID_MAX_CHARACTERS)
+    mail.recipient = cut(summary.recipient, SUBJECT_MAX_CHARACTERS)
+    mail.subject = cut(summary.subject, SUBJECT_MAX_CHARACTERS)
+    mail.size_octets = summary.size_octets
+    mail.attachments = [
+        {
+            "filename": cut(one.filename, SUBJECT_MAX_CHARACTERS),
+            "content_type": cut(one.content_type, SUBJECT_MAX_CHARACTERS),
+            "size_octets": one.size_octets,
+        }
+        for one in summary.attachments
+    ]
+    mail.spam_score = summary.spam_score
+    mail.is_spam = summary.is_spam
+
+
+def _merge_verdict(mail: MailState, event: Event) -> None:
+    if mail.verdict is not None and mail.verdict_run is not None:
+        known = (mail.verdict_run, _VERDICT_RANK[mail.verdict])
+        if known > (event.run, _VERDICT_RANK[event.kind]):
+            return
+    mail.verdict, mail.verdict_run, mail.verdict_at = event.kind, event.run, event.at
+    mail.reason = cut(event.reason, REASON_MAX_CHARACTERS) if event.reason else None
+    mail.stage = event.stage
+
+
+def _merge_delivery(delivery: DeliveryState, event: Event) -> None:
+    if event.kind == "attempted":
+        _merge_attempt(delivery, event)
+        return
+    if event.kind == "dead":
+        delivery.dead_reason = cut(event.reason or "", REASON_MAX_CHARACTERS)
+    _raise(delivery, event.kind, event.at)
+
+
+def _merge_attempt(delivery: DeliveryState, event: Event) -> None:
+    delivery.attempt_count += 1
+    outcome, number = event.outcome, event.attempt or 0
+    if outcome is None:
+        return
+    if number >= delivery.last_attempt:
+        delivery.last_attempt = number
+        delivery.last_status = outcome.status
+        delivery.last_reason = cut(outcome.reason, REASON_MAX_CHARACTERS)
+    _raise(delivery, _STATE_OF_OUTCOME[outcome.result], event.at)
+
+
+def _raise(delivery: DeliveryState, state: str, at: datetime) -> None:
+    """Move the delivery on to `state` unless it is further already."""
+    if _DELIVERY_RANK[state] < _DELIVERY_RANK[delivery.state]:
+        return
+    if state in ("delivered", "dead"):
+        same = delivery.state == state and delivery.ended_at is not None
+        delivery.ended_at = min(delivery.ended_at, at) if same and delivery.ended_at else at
+    delivery.state = state
+
+
+def _state_of(mail: MailState, deliveries: Iterable[DeliveryState]) -> tuple[str, datetime | None]:
+    """Return the mail's state, and since when nothing more is owed (None while something is)."""
+    if mail.verdict in ("rejected", "dead"):
+        return mail.verdict, mail.verdict_at
+    newest: dict[str, DeliveryState] = {}  # a replay's delivery replaces what it repeats
+    for one in deliveries:
+        known = newest.get(one.endpoint_id)
+        if known is None or one.run > known.run:  # "0" < "run_…", which sort by time
+            newest[one.endpoint_id] = one
+    states = {one.state for one in newest.values()}
+    if not states:
+        return "pending", None
+    for state in ("pending", "failed", "dead"):
+        if state in states:
+            break
+    else:
+        state = "delivered"
+    if state in ("pending", "failed"):
+        return state, None
+    return state, max(one.ended_at for one in newest.values() if one.ended_at is not None)

@@ -1,0 +1,40 @@
+"""record: the journal in, the database agrees with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from mailchute.database import Database
+from mailchute.function import Answer, Call, answer
+from mailchute.journal import JournalBatch, Recorded
+
+from .ledger import record
+from .settings import Settings
+
+CONCURRENCY = 2  # one writes, the next is decoded: the database takes one batch at a time
+PUBLIC = False
+
+_database: Database | None = None
+
+
+def start(environ: Mapping[str, str] = os.environ) -> None:
+    """
+    Open the database.
+
+    Raises:
+        BadSetting: A setting cannot be used, or the database is not migrated.
+        DatabaseUnavailable: It does not answer; the host starts us again.
+    """
+    global _database  # noqa: PLW0603 (a function is a module: this is its state)
+    _database = Settings.read(environ).open()
+
+
+def handle(call: Call) -> Answer:
+    """Answer a JournalBatch with Recorded; 503 while the database is away."""
+    return answer(call, JournalBatch, _recorded)
+
+
+def _recorded(batch: JournalBatch) -> Recorded:
+    assert _database is not None, "start() comes first"
+    return Recorded(new_count=record(_database, batch.events))

@@ -1,0 +1,45 @@
+"""What record reads from its environment, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mailchute.database import Database, check_migrated
+from mailchute.settings import SECRETS_DIR, DatabaseSettings, Reader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where the tables are."""
+
+    database_url: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """
+        Raises:
+            BadSetting: One line per mistake.
+        """
+        reader = Reader(environ)
+        url = DatabaseSettings.read(reader).url
+        on_cluster = "K_SERVICE" in environ or SECRETS_DIR.exists()  # Knative's contract; OpenFaaS mounts it
+        if on_cluster and url.startswith("sqlite"):
+            reader.mistakes.append(
+                "MAILCHUTE_DATABASE_URL is a SQLite file: on OpenFaaS and Knative each replica would write "
+                "its own; expected postgresql://…"
+            )
+        reader.check()
+        return cls(database_url=url)
+
+    def open(self) -> Database:
+        """
+        Return the database, migrated as this release needs it.
+
+        Raises:
+            BadSetting: It is not migrated.
+            DatabaseUnavailable: It does not answer.
+        """
+        database = Database(self.database_url)
+        check_migrated(database)
+        return database
