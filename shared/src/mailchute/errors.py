@@ -9,6 +9,7 @@ What can go wrong, sorted by what the caller should do next:
     - DatabaseUnavailable
       . DirectoryUnavailable
     - StorageUnavailable
+    - LookupFailed
     - NewerVersion
   + PermanentError          never: 5yz, HTTP 422, dead
     - MalformedPath
@@ -71,6 +72,16 @@ class DirectoryUnavailable(DatabaseUnavailable):
 
 class StorageUnavailable(TransientError):
     """The S3 storage for attachments did not answer, or refused."""
+
+
+class LookupFailed(TransientError):
+    """The DNS did not say whether a name has such a record: no answer, or SERVFAIL."""
+
+    def __init__(self, name: str, kind: str, reason: str) -> None:
+        super().__init__(f"{kind} {name}: {reason}")
+        self.name = name
+        self.kind = kind
+        self.reason = reason  # "timeout", "servfail", "refused", …
 
 
 class NewerVersion(TransientError):
