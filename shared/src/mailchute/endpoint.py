@@ -23,3 +23,5 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     is_disabled: bool = False
     disabled_reason: str | None = None  # "gone", "failing", "by its owner"
     is_deleted: bool = False
+    signs_v1a: bool = False  # adds an Ed25519 signature (Standard Webhooks v1a) by signing_key
+    client_certificate: str | None = None  # PEM, chain and private key: shown where the endpoint wants mTLS

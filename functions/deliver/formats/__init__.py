@@ -1,0 +1,20 @@
+"""
+The shapes a mail can be POSTed in, one module each: `native`, and those of peers whose receivers exist.
+
+Each module has `shape(mail: Mail) -> Shape`. The octets of a Shape are what is signed and sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailchute.alias import Format
+
+from . import native
+from .shape import Mail, Shape
+
+SHAPES: dict[Format, Callable[[Mail], Shape]] = {
+    "native": native.shape,
+}
+
+__all__ = ["SHAPES", "Mail", "Shape"]

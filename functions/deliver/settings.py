@@ -1,0 +1,55 @@
+"""What deliver is told by its environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailchute import signing
+from mailchute.errors import SecretUnreadable
+from mailchute.settings import DatabaseSettings, DnsSettings, Network, Reader
+
+from .attempt import TIMEOUT_S
+
+PORTS = "80,443,8080,8443"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The environment of deliver, read once at start."""
+
+    database: DatabaseSettings
+    dns: DnsSettings
+    allow_private: tuple[Network, ...]  # MAILCHUTE_ALLOW_PRIVATE: where private addresses and http are fine
+    ports: frozenset[int]  # MAILCHUTE_WEBHOOK_PORTS: of public endpoints
+    timeout_s: float  # MAILCHUTE_WEBHOOK_TIMEOUT: of a whole attempt
+    authority_file: str  # MAILCHUTE_WEBHOOK_CA_FILE: authorities trusted beside the system's; "" for none
+    signing_keys: tuple[signing.PrivateKey, ...]  # MAILCHUTE_SIGNING_KEY: PEM, RSA and Ed25519
+
+    @classmethod
+    def read(cls, reader: Reader) -> Settings:
+        return cls(
+            database=DatabaseSettings.read(reader),
+            dns=DnsSettings.read(reader),
+            allow_private=reader.networks("MAILCHUTE_ALLOW_PRIVATE"),
+            ports=_ports(reader),
+            timeout_s=reader.seconds("MAILCHUTE_WEBHOOK_TIMEOUT", TIMEOUT_S, low=2, high=60),
+            authority_file=reader.text("MAILCHUTE_WEBHOOK_CA_FILE"),
+            signing_keys=_signing_keys(reader),
+        )
+
+
+def _ports(reader: Reader) -> frozenset[int]:
+    value = reader.text("MAILCHUTE_WEBHOOK_PORTS", PORTS)
+    parts = [part.strip() for part in value.split(",")]
+    if all(part.isascii() and part.isdecimal() and 0 < int(part) < 65_536 for part in parts):
+        return frozenset(int(part) for part in parts)
+    reader.mistakes.append(f"MAILCHUTE_WEBHOOK_PORTS is {value!r}: expected ports such as {PORTS}")
+    return frozenset()
+
+
+def _signing_keys(reader: Reader) -> tuple[signing.PrivateKey, ...]:
+    try:
+        return signing.private_keys(reader.secret("MAILCHUTE_SIGNING_KEY"))
+    except SecretUnreadable as error:
+        reader.mistakes.append(f"MAILCHUTE_SIGNING_KEY: {error}")
+        return ()
