@@ -1,0 +1,1 @@
+"""The function parse: one mail, as octets, becomes the payload; see handler.py for the way through."""

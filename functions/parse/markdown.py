@@ -1,0 +1,54 @@
+"""HTML to Markdown, by html-to-markdown or markdownify (docs/adr/0002-html-to-markdown.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import html_to_markdown
+import markdownify
+
+Engine = Literal["html-to-markdown", "markdownify"]
+ENGINES: tuple[Engine, ...] = ("html-to-markdown", "markdownify")
+
+_OPTIONS = html_to_markdown.ConversionOptions(
+    extract_metadata=False,  # it would put a front matter with the title before the text
+    inline_data_media="alt",  # an image of 1 MB in a data: URL says nothing to a reader of Markdown
+    compact_tables=True,
+)
+
+
+def markdown_of(html: str, engine: Engine = "html-to-markdown") -> str:
+    """
+    Return the HTML as Markdown.
+
+    The HTML must be within the limits of depth and size: both engines recurse. When one engine
+    refuses the other is asked.
+
+    Raises:
+        ValueError: Both refuse.
+    """
+    refusals: list[str] = []
+    for name in sorted(ENGINES, key=lambda each: each != engine):
+        try:
+            return _ENGINES[name](html).strip()
+        except (Exception, RecursionError) as error:  # noqa: BLE001 - what either raises is not documented
+            refusals.append(f"{name}: {type(error).__name__}")
+    raise ValueError("; ".join(refusals))
+
+
+def _by_html_to_markdown(html: str) -> str:
+    content = html_to_markdown.convert(html, _OPTIONS).content
+    if content is None:
+        raise ValueError("no content")
+    return str(content)
+
+
+def _by_markdownify(html: str) -> str:
+    return str(markdownify.markdownify(html, heading_style="ATX", strip=["style", "script", "head", "title"]))
+
+
+_ENGINES: dict[Engine, Callable[[str], str]] = {
+    "html-to-markdown": _by_html_to_markdown,
+    "markdownify": _by_markdownify,
+}

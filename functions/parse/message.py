@@ -1,0 +1,105 @@
+"""The message section of the payload, from the tree of a mail."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from mailchute.author import Author
+from mailchute.mail import MailObject
+from mailchute.payload import Attachment, Content, HeaderField, Mailbox, Message, Recipient, Thread
+from mailparser.dates import parse_mail_date
+
+from .addresses import mailboxes_of
+from .header_section import HeaderSection
+from .words import text_of, unfolded
+
+_MSG_ID = re.compile(r"<[^<>\s]{1,995}>")  # a line has at most 998 characters (RFC 5322, 2.1.1)
+_AUTHSERV_ID = re.compile(r'(?:\s|\([^()]*+\))*+"?([^\s;()"]++)')
+REFERENCES_MAX_COUNT = 200
+
+
+def message_of(
+    mail: MailObject,
+    section: HeaderSection,
+    author: Author,
+    *,
+    content: Content,
+    attachments: tuple[Attachment, ...],
+    authserv_id: str,
+) -> Message:
+    """
+    Return the message section.
+
+    Args:
+        authserv_id: Authentication-Results that bear it are left out: they were not made by us.
+    """
+    tos = mailboxes_of(section, "to")
+    return Message(
+        message_id=message_id_of(section),
+        date=_date(section),
+        subject=text_of(section.first("subject") or b""),
+        sender=author.mailboxes[0] if len(author.mailboxes) == 1 else None,
+        recipient=_recipient(mail, tos + (ccs := mailboxes_of(section, "cc"))),
+        to=tos,
+        cc=ccs,
+        reply_to=mailboxes_of(section, "reply-to"),
+        in_reply_to=next(iter(_ids(section, "in-reply-to")), None),
+        references=_ids(section, "references")[-REFERENCES_MAX_COUNT:],
+        content=content,
+        attachments=attachments,
+        headers=_headers(section, authserv_id),
+    )
+
+
+def message_id_of(section: HeaderSection) -> str | None:
+    """Return the msg-id with its brackets; one written without them as it stands; None for none."""
+    body = unfolded(section.first("message-id") or b"")
+    match = _MSG_ID.search(body)
+    return match[0] if match else body or None
+
+
+def thread_of(mail_id: str, message: Message) -> Thread:
+    """Return the conversation: all replies to one mail share the key, in whatever order they come."""
+    first = message.references[0] if message.references else message.in_reply_to
+    return Thread(key=first or message.message_id or mail_id, in_reply_to=message.in_reply_to)
+
+
+def _ids(section: HeaderSection, key: str) -> tuple[str, ...]:
+    body = section.first(key)
+    return () if body is None else tuple(dict.fromkeys(_MSG_ID.findall(unfolded(body))))
+
+
+def _date(section: HeaderSection) -> datetime | None:
+    body = section.first("date")
+    if body is None:
+        return None
+    try:
+        date: datetime | None = parse_mail_date(unfolded(body)).value
+    except (ValueError, OverflowError):
+        return None
+    if date is None:
+        return None
+    return date.replace(tzinfo=UTC) if date.utcoffset() is None else date
+
+
+def _recipient(mail: MailObject, named: tuple[Mailbox, ...]) -> Recipient:
+    """Return the forward-path, with the name that To or Cc gives it."""
+    email = str(mail.envelope.forward_path)
+    name = next((box.name for box in named if box.email.lower() == email.lower()), None)
+    return Recipient(name=name, email=email, tag=mail.alias.tag)
+
+
+def _headers(section: HeaderSection, authserv_id: str) -> tuple[HeaderField, ...]:
+    fields = [(field, text_of(field.body)) for field in section.fields]
+    return tuple(
+        HeaderField(name=field.name, value=text)
+        for field, text in fields
+        if field.key != "authentication-results" or not _bears(text, authserv_id)
+    )
+
+
+def _bears(text: str, authserv_id: str) -> bool:
+    """Say whether an Authentication-Results body claims to be ours (RFC 8601, 5)."""
+    match = _AUTHSERV_ID.match(text)
+    return match is not None and match[1].lower() == authserv_id.lower()
