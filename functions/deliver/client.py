@@ -74,7 +74,7 @@ class Client:
         identity = self.identities.of(certificate)
         routes = [
             Route(destination.scheme, address, destination.port, destination.host, identity.name)
-            for address in self.egress.addresses_of(destination)[:DIALLED_MAX_COUNT]
+            for address in self.egress.addresses_of(destination, ends_at)[:DIALLED_MAX_COUNT]
         ]
         for route in routes:
             if (idle := self.pool.take(route)) is not None:

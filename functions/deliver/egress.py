@@ -8,13 +8,13 @@ Python's `is_global` is not enough: it calls ::127.0.0.1, 64:ff9b::7f00:1, 2002:
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailchute.settings import Network
 
 from .destination import Address, Destination
 from .faults import EndpointFault
+from .names import Resolve
 
 # Not for webhooks, whatever `is_global` says: IANA's special-purpose registries (RFC 6890), cloud services.
 FORBIDDEN_IPV4 = tuple(
@@ -55,9 +55,6 @@ class NoSuchHost(EndpointFault):
     """The name has no address."""
 
 
-Resolve = Callable[[str], tuple[Address, ...]]  # raises EndpointFault
-
-
 @dataclass(frozen=True, kw_only=True)
 class Egress:
     """The rule for one installation."""
@@ -66,14 +63,17 @@ class Egress:
     allowed: tuple[Network, ...] = ()  # private networks opened by MAILCHUTE_ALLOW_PRIVATE
     ports: frozenset[int] = frozenset({443})
 
-    def addresses_of(self, destination: Destination) -> tuple[Address, ...]:
+    def addresses_of(self, destination: Destination, ends_at: float) -> tuple[Address, ...]:
         """
         Return the addresses that may be dialled, in the order the name gave them.
+
+        Args:
+            ends_at: When the attempt is over, by time.monotonic().
 
         Raises:
             EndpointFault: One of them may not be, or the scheme or port not there, or there is none.
         """
-        found = (destination.address,) if destination.address else self._resolved(destination.host)
+        found = (destination.address,) if destination.address else self._resolved(destination.host, ends_at)
         addresses = tuple(_unmapped(address) for address in found)
         if all(self._is_allowed(address) for address in addresses):
             return addresses  # inside, plain http and any port will do
@@ -91,10 +91,10 @@ class Egress:
             )
         return addresses
 
-    def _resolved(self, name: str) -> tuple[Address, ...]:
+    def _resolved(self, name: str, ends_at: float) -> tuple[Address, ...]:
         if name == "localhost" or name.endswith(".localhost"):
             return ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1")  # RFC 6761, 6.3
-        addresses = self.resolve(name)
+        addresses = self.resolve(name, ends_at)
         if not addresses:
             raise NoSuchHost(f"{name} has no address in the DNS; check the URL and the zone")
         return addresses

@@ -10,6 +10,7 @@ from mailchute.delivery import AttemptRequest
 from mailchute.directory import Directory
 from mailchute.errors import BadSetting
 from mailchute.function import Answer, Call, answer
+from mailchute.resolver import Resolver
 from mailchute.sealing import Keyring
 from mailchute.settings import Reader
 
@@ -17,7 +18,7 @@ from .attempt import Attempts
 from .client import Client
 from .egress import Egress
 from .identity import Identities
-from .names import Names
+from .names import resolve_by
 from .settings import Settings
 
 CONCURRENCY = 1_024  # threads that mostly wait; half of them may hang while the rest serves (DESIGN, 9)
@@ -41,7 +42,7 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     reader.check()
     keyring = Keyring.from_file(Path(settings.database.master_key_file))
     egress = Egress(
-        resolve=Names(settings.dns).addresses, allowed=settings.allow_private, ports=settings.ports
+        resolve=resolve_by(Resolver(settings.dns)), allowed=settings.allow_private, ports=settings.ports
     )
     _attempts = Attempts(
         endpoints=Directory(settings.database.url, keyring=keyring),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 
 from mailchute import signing
@@ -33,7 +34,7 @@ class Settings:
             allow_private=reader.networks("MAILCHUTE_ALLOW_PRIVATE"),
             ports=_ports(reader),
             timeout_s=reader.seconds("MAILCHUTE_WEBHOOK_TIMEOUT", TIMEOUT_S, low=2, high=60),
-            authority_file=reader.text("MAILCHUTE_WEBHOOK_CA_FILE"),
+            authority_file=_authority_file(reader),
             signing_keys=_signing_keys(reader),
         )
 
@@ -45,6 +46,16 @@ def _ports(reader: Reader) -> frozenset[int]:
         return frozenset(int(part) for part in parts)
     reader.mistakes.append(f"MAILCHUTE_WEBHOOK_PORTS is {value!r}: expected ports such as {PORTS}")
     return frozenset()
+
+
+def _authority_file(reader: Reader) -> str:
+    path = reader.text("MAILCHUTE_WEBHOOK_CA_FILE")
+    if path:
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:
+            reader.mistakes.append(f"MAILCHUTE_WEBHOOK_CA_FILE is {path!r}: expected a PEM file ({error})")
+    return path
 
 
 def _signing_keys(reader: Reader) -> tuple[signing.PrivateKey, ...]:

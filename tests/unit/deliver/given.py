@@ -104,7 +104,7 @@ def request(
     return AttemptRequest(delivery=WebhookDelivery(**fields | (delivery or {})), payload=octets, **more)
 
 
-def no_names(name: str) -> tuple[Address, ...]:
+def no_names(name: str, ends_at: float) -> tuple[Address, ...]:
     raise AssertionError(f"{name} was looked up")
 
 

@@ -1,0 +1,135 @@
+"""deliver, called as the connector calls it, with the directory, the DNS and a receiver all real."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from mailchute import tables, wire
+from mailchute.database import Database
+from mailchute.delivery import AttemptOutcome
+from mailchute.errors import BadSetting
+from mailchute.function import Answer, Call
+from mailchute.installation import establish
+from mailchute.sealing import Keyring, Place
+
+from functions.deliver import handler
+from tests.servers.dns import DnsServer
+from tests.servers.sink import Sink
+from tests.unit.deliver.given import AT, SECRET, request
+
+KEY = b"k" * 32
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    with database.write() as connection:
+        for table, columns in (
+            (tables.account, {"id": "acc_1", "name": "one", "retention_s": 3600}),
+            (tables.domain, {"id": "dom_1", "account_id": "acc_1", "name": "inbox.test"}),
+            (
+                tables.alias,
+                {"id": "als_1", "account_id": "acc_1", "domain_id": "dom_1", "name": "a", "kind": "exact"}
+                | {"match": "a"},
+            ),
+        ):
+            connection.execute(sa.insert(table).values(created_at=AT, **columns))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def environ(database_url: str, tmp_path: Path, dns: DnsServer) -> dict[str, str]:
+    (tmp_path / "master.key").write_text(base64.b64encode(KEY).decode() + "\n")
+    return {
+        "MAILCHUTE_DATABASE_URL": database_url,
+        "MAILCHUTE_MASTER_KEY_FILE": str(tmp_path / "master.key"),
+        "MAILCHUTE_DNS": dns.address,
+        "MAILCHUTE_ALLOW_PRIVATE": "127.0.0.0/8",
+    }
+
+
+def add_endpoint(database: Database, url: str) -> None:
+    with database.write() as connection:
+        sealer = establish(connection, Keyring((KEY,)))
+        place = Place(table="endpoint", column="secret", row_id="end_1", account_id="acc_1")
+        row = {"id": "end_1", "account_id": "acc_1", "alias_id": "als_1", "position": 0, "url": url}
+        row |= {"secret": sealer.seal(SECRET, place), "secret_is_generated": False}
+        connection.execute(sa.insert(tables.endpoint).values(enabled_at=AT, created_at=AT, **row))
+
+
+def called() -> Answer:
+    return handler.handle(Call(body=wire.encode(request())))
+
+
+def test_a_mail_goes_to_the_name_its_endpoint_has(
+    database: Database, environ: dict[str, str], dns: DnsServer, sink: Sink
+) -> None:
+    dns.zone["hooks.test"] = {"A": ["127.0.0.1"]}
+    add_endpoint(database, sink.url("/hook", host="hooks.test"))
+    handler.start(environ)
+    answer = called()
+    assert answer.status == 200
+    assert wire.decode(answer.body, AttemptOutcome).result == "delivered"
+    [post] = sink.wait_for("/hook")
+    post.verify(SECRET)
+    assert post.header("Host") == f"hooks.test:{sink.port}"
+
+
+def test_an_endpoint_that_fails_is_a_value_of_a_200(
+    database: Database, environ: dict[str, str], sink: Sink
+) -> None:
+    sink.program("/hook", 500)
+    add_endpoint(database, sink.url("/hook"))
+    handler.start(environ)
+    answer = called()
+    assert answer.status == 200
+    assert wire.decode(answer.body, AttemptOutcome).result == "failed"
+
+
+def test_an_endpoint_nobody_knows_is_refused(database: Database, environ: dict[str, str]) -> None:
+    with database.write() as connection:
+        establish(connection, Keyring((KEY,)))
+    handler.start(environ)
+    assert wire.decode(called().body, AttemptOutcome).result == "refused"
+
+
+def test_a_database_that_is_away_is_a_503(database: Database, environ: dict[str, str]) -> None:
+    with database.write() as connection:
+        connection.execute(sa.text("ALTER TABLE endpoint RENAME TO endpoint_away"))
+    handler.start(environ)
+    answer = called()
+    assert answer.status == 503
+    assert answer.retry_after_s
+
+
+def test_garbage_is_a_422(database: Database, environ: dict[str, str]) -> None:
+    handler.start(environ)
+    assert handler.handle(Call(body=b"\xc1garbage")).status == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAILCHUTE_MASTER_KEY_FILE", ""),
+        ("MAILCHUTE_MASTER_KEY_FILE", "/nowhere"),
+        ("MAILCHUTE_WEBHOOK_PORTS", "443,http"),
+        ("MAILCHUTE_WEBHOOK_PORTS", "70000"),
+        ("MAILCHUTE_WEBHOOK_TIMEOUT", "0"),
+        ("MAILCHUTE_ALLOW_PRIVATE", "localhost"),
+        ("MAILCHUTE_SIGNING_KEY", "no key"),
+        ("MAILCHUTE_WEBHOOK_CA_FILE", "/nowhere"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_stops_the_start(name: str, value: str, tmp_path: Path) -> None:
+    (tmp_path / "master.key").write_text(base64.b64encode(KEY).decode() + "\n")
+    environ = {
+        "MAILCHUTE_DATABASE_URL": f"sqlite:///{tmp_path}/none.db",
+        "MAILCHUTE_MASTER_KEY_FILE": str(tmp_path / "master.key"),
+    }
+    with pytest.raises(BadSetting, match="(?i)master.key" if "MASTER" in name else name):
+        handler.start(environ | {name: value})
