@@ -1,0 +1,48 @@
+"""The commands of `mailchute`, each imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+import click
+from mailchute.errors import BadSetting, MailchuteError
+
+COMMANDS = {  # name → module:attribute, in the order of the help text
+    "up": "mailchute_cli.up:up",
+    "send": "mailchute_cli.send:send",
+    "demo": "mailchute_cli.demo:demo",
+    "routes": "mailchute_cli.routes:routes",
+    "keys": "mailchute_cli.keys:keys",
+}
+
+
+class Commands(click.Group):
+    """Imports a command when it is called: `mailchute send` does not wait for SQLAlchemy."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="mailchute-cli")
+def cli() -> None:
+    """Mail for an alias falls straight into your code: one SMTP message in, one signed JSON webhook out."""
+
+
+def main() -> None:
+    try:
+        cli()
+    except (BadSetting, MailchuteError) as error:
+        raise SystemExit(f"mailchute: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The rooms as programs of `up`: functions, the front for people, connector, ingress."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from mailchute.errors import BadSetting
+
+from mailchute_cli.home import Home
+from mailchute_cli.probes import answers_http, greets_smtp
+from mailchute_cli.program import STAGE_CONNECTOR, STAGE_EDGE, STAGE_FUNCTIONS, Program
+
+HOST = "127.0.0.1"
+ROOT = Path(__file__).parents[3]  # of the working tree: templates and functions are no packages
+SERVER = ROOT / "template" / "python3-mailchute" / "index.py"
+FUNCTIONS = ("scan", "parse", "deliver", "record")
+READS_DATABASE = ("deliver", "record")
+
+Address = tuple[str, int]
+
+
+def check_tree() -> None:
+    """
+    Raises:
+        BadSetting: This is not a working tree, so there are no functions to start.
+    """
+    if not SERVER.is_file():
+        raise BadSetting(
+            f"`mailchute up` runs from a working tree, and {ROOT} is none: "
+            "install with `make run`, or `pip install --no-deps -e cli` there"
+        )
+
+
+def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what every room inherits: our own environment, with proxies kept away from loopback."""
+    environ = dict(os.environ if given is None else given)
+    for name in ("NO_PROXY", "no_proxy"):
+        environ[name] = ",".join(filter(None, [environ.get(name), "127.0.0.1,localhost,::1"]))
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH")]))
+    environ["PYTHONUNBUFFERED"] = "1"
+    return environ
+
+
+class Functions:
+    """One process a function, on loopback ports that only the connector knows."""
+
+    def __init__(self, home: Home) -> None:
+        ports = home.ports(FUNCTIONS)
+        self._addresses: dict[str, Address] = {name: (HOST, ports[name]) for name in FUNCTIONS}
+
+    def programs(self, environ: Mapping[str, str]) -> list[Program]:
+        return [
+            served(
+                name,
+                (f"functions.{name}",),
+                address,
+                environ,
+                after=("database",) if name in READS_DATABASE else (),
+            )
+            for name, address in self._addresses.items()
+        ]
+
+    def settings(self) -> dict[str, str]:
+        """Return what the connector is told."""
+        return {
+            f"MAILCHUTE_FUNCTION_{name.upper()}_URL": f"http://{host}:{port}/function/{name}"
+            for name, (host, port) in self._addresses.items()
+        }
+
+
+def front(address: Address, environ: Mapping[str, str]) -> Program:
+    """Return the server that shows every function to people on this machine."""
+    modules = tuple(f"functions.{name}" for name in FUNCTIONS)
+    return served("front", modules, address, environ, after=("database",))
+
+
+def served(
+    name: str,
+    modules: tuple[str, ...],
+    address: Address,
+    environ: Mapping[str, str],
+    *,
+    after: tuple[str, ...] = (),
+) -> Program:
+    """Return the program that serves these function modules."""
+    own = {"MAILCHUTE_FUNCTION": ",".join(modules), "MAILCHUTE_LISTEN": text_of(address)}
+    return Program(
+        name=name,
+        command=(sys.executable, str(SERVER)),
+        environ={**environ, **own},
+        is_ready=partial(answers_http, f"http://{text_of(reachable(address))}/_/ready"),
+        stage=STAGE_FUNCTIONS,
+        after=after,
+        where=text_of(address),
+        drain_s=40,
+        directory=str(ROOT),
+    )
+
+
+def connector(address: Address, environ: Mapping[str, str], *, after: tuple[str, ...]) -> Program:
+    own = {"MAILCHUTE_CONNECTOR": text_of(address)}
+    return Program(
+        name="connector",
+        command=(sys.executable, "-m", "connector"),
+        environ={**environ, **own},
+        is_ready=partial(answers_http, f"http://{text_of(address)}/readyz"),
+        stage=STAGE_CONNECTOR,
+        after=after,
+        where=text_of(address),
+        drain_s=40,
+    )
+
+
+def ingress(address: Address, environ: Mapping[str, str], *, after: tuple[str, ...]) -> Program:
+    own = {"MAILCHUTE_SMTP": text_of(address)}
+    return Program(
+        name="ingress",
+        command=(sys.executable, "-m", "smtp_ingress"),
+        environ={**environ, **own},
+        is_ready=partial(greets_smtp, *reachable(address)),
+        stage=STAGE_EDGE,
+        after=after,
+        where=text_of(address),
+        drain_s=40,
+    )
+
+
+def reachable(address: Address) -> Address:
+    """Return where this machine reaches a server that listens at `address`."""
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read here, not bound
+    return anywhere.get(address[0], address[0]), address[1]
+
+
+def text_of(address: Address) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

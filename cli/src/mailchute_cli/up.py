@@ -1,0 +1,219 @@
+"""`mailchute up`: the whole system on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from mailchute.errors import BadSetting, MailchuteError
+from mailchute.settings import Reader
+
+from mailchute_cli import rooms
+from mailchute_cli.home import Home
+from mailchute_cli.logfile import LogFile
+from mailchute_cli.plan import Plan, Request, plan
+from mailchute_cli.program import Program
+from mailchute_cli.screen import Screen
+from mailchute_cli.supervisor import StartFailed, Supervisor
+
+PATIENCE_S = 15.0  # how often it is told what a slow start still waits for
+FAILED = 1
+
+
+@click.command()
+@click.option("--data", default="data", show_default=True, help="Directory of all that is kept.")
+@click.option("--smtp", default="127.0.0.1:2525", show_default=True, help="Where mail is taken.")
+@click.option("--http", default="127.0.0.1:8080", show_default=True, help="Where functions answer people.")
+@click.option("--routes", type=click.Path(path_type=Path), help="Where mail goes; SIGHUP reads it again.")
+@click.option("--log", type=click.Choice(["files", "terminal"]), default="files", show_default=True)
+@click.pass_context
+def up(context: click.Context, data: str, smtp: str, http: str, routes: Path | None, log: str) -> None:
+    """Start the whole system on this machine; stop it with Ctrl-C."""
+    explicit = click.core.ParameterSource.DEFAULT
+    request = Request(
+        smtp=_address("--smtp", smtp),
+        http=_address("--http", http),
+        is_smtp_explicit=context.get_parameter_source("smtp") != explicit,
+        is_http_explicit=context.get_parameter_source("http") != explicit,
+        routes=routes,
+    )
+    home = Home(Path(data))
+    up = Up(home, request, screen=Screen(), is_log_shown=log == "terminal")
+    context.exit(asyncio.run(up.run()))
+
+
+class Up:
+    """One run of the whole system."""
+
+    def __init__(self, home: Home, request: Request, *, screen: Screen, is_log_shown: bool = False) -> None:
+        self._home = home
+        self._request = request
+        self._screen = screen
+        self._is_log_shown = is_log_shown
+        self._began = time.monotonic()
+        self._logs: dict[str, LogFile] = {}
+        self._stop = asyncio.Event()
+        self._reread = asyncio.Event()
+
+    async def run(self) -> int:
+        """
+        Run until SIGTERM or Ctrl-C; return the exit status.
+
+        Raises:
+            BadSetting: It cannot start as asked.
+        """
+        descriptor = self._home.lock()
+        made = plan(self._home, self._request, warn=self._screen.warn)
+        self._screen.say(
+            f"mailchute  data in {_short(self._home.directory)}, logs in {_short(self._home.logs)}"
+        )
+        supervisor = Supervisor(
+            made.programs, screen=self._screen, heard=self._heard, inherited=(descriptor,)
+        )
+        self._listen_for_signals(supervisor)
+        working = asyncio.create_task(self._work(supervisor, made))
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        status = 0
+        try:
+            if working.done():
+                working.result()
+        except (StartFailed, MailchuteError, BadSetting) as error:
+            self._explain(error)
+            status = FAILED
+        working.cancel()
+        if not status:
+            self._screen.say("stopping   no new mail is taken; what is under way ends first")
+        await supervisor.stop()
+        with contextlib.suppress(asyncio.CancelledError, StartFailed, MailchuteError, BadSetting):
+            await working
+        self._screen.say("stopped")
+        return status
+
+    async def _work(self, supervisor: Supervisor, made: Plan) -> None:
+        starting = asyncio.create_task(supervisor.start())
+        telling = asyncio.create_task(self._tell_what_is_missing(supervisor))
+        try:
+            preparing = asyncio.create_task(self._prepare_database(supervisor, made.settings))
+            await asyncio.wait({starting, preparing}, return_when=asyncio.FIRST_EXCEPTION)
+            for task in (preparing, starting):
+                if task.done():
+                    task.result()
+            await asyncio.gather(preparing, starting)
+        finally:
+            telling.cancel()
+            starting.cancel()
+        self._announce(made)
+        await asyncio.gather(supervisor.watch(), self._reread_routes(made.settings))
+
+    async def _prepare_database(self, supervisor: Supervisor, settings: Mapping[str, str]) -> None:
+        began = time.monotonic()
+        url = _setting(settings, "MAILCHUTE_DATABASE_URL")
+        applied = await asyncio.to_thread(_prepare, url, settings, self._request.routes)
+        supervisor.reach("database")
+        self._screen.works("database", url.partition(":")[0], time.monotonic() - began)
+        if applied:
+            self._screen.works("routes", applied, time.monotonic() - began)
+
+    async def _reread_routes(self, settings: Mapping[str, str]) -> None:
+        while True:
+            await self._reread.wait()
+            self._reread.clear()
+            if self._request.routes is None:
+                self._screen.warn("SIGHUP: there is no --routes file to read again")
+                continue
+            try:
+                url = _setting(settings, "MAILCHUTE_DATABASE_URL")
+                applied = await asyncio.to_thread(_apply, url, settings, self._request.routes)
+                self._screen.say(f"routes     {applied}")
+            except (BadSetting, MailchuteError) as error:
+                self._screen.warn(f"the routes stay as they were: {error}")
+
+    async def _tell_what_is_missing(self, supervisor: Supervisor) -> None:
+        while True:
+            await asyncio.sleep(PATIENCE_S)
+            self._screen.warn(f"still waiting for {', '.join(supervisor.missing())}")
+
+    def _announce(self, made: Plan) -> None:
+        parts = [f"mail to smtp://{rooms.text_of(rooms.reachable(made.smtp))}"]
+        if made.http:
+            parts.append(f"functions at http://{rooms.text_of(rooms.reachable(made.http))}")
+        parts.append(f"after {time.monotonic() - self._began:.1f} s")
+        self._screen.ready("  ".join(parts))
+
+    def _explain(self, error: Exception) -> None:
+        if not isinstance(error, StartFailed):
+            self._screen.fail(str(error))
+            return
+        log = self._home.logs / f"{error.program.name}.log"
+        lines = [line for line in error.lines if line.strip()]
+        if not lines or any(line.startswith("Traceback") or '"traceback"' in line for line in lines):
+            self._screen.fail(f"{error}: see {_short(log)}")
+        else:
+            self._screen.fail(f"{error.program.name}: " + "\n  ".join(dict.fromkeys(lines)))
+
+    def _heard(self, program: Program, lines: bytes) -> None:
+        if self._is_log_shown:
+            sys.stdout.write("".join(f"{program.name:<10} {line}\n" for line in _decoded(lines)))
+            sys.stdout.flush()
+            return
+        if program.name not in self._logs:
+            self._logs[program.name] = LogFile(self._home.logs / f"{program.name}.log")
+        self._logs[program.name].write(lines)
+        for line in _decoded(lines):
+            self._screen.heard(program.name, line)
+
+    def _listen_for_signals(self, supervisor: Supervisor) -> None:
+        def end() -> None:
+            if self._stop.is_set():  # a second time: at once
+                supervisor.kill()
+            self._stop.set()
+
+        loop = asyncio.get_running_loop()
+        for which in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(which, end)
+        loop.add_signal_handler(signal.SIGHUP, self._reread.set)
+
+
+def _prepare(url: str, settings: Mapping[str, str], routes: Path | None) -> str:
+    from mailchute.database import migrate  # noqa: PLC0415 - half a second that only this thread waits for
+
+    migrate(url)
+    return _apply(url, settings, routes) if routes else ""
+
+
+def _apply(url: str, settings: Mapping[str, str], routes: Path) -> str:
+    """Make the database say what the file says; return what changed, for a person."""
+    from mailchute_cli.routes import apply_file  # noqa: PLC0415
+
+    key_file = Path(_setting(settings, "MAILCHUTE_MASTER_KEY_FILE"))
+    applied: str = apply_file(routes, database_url=url, master_key_file=key_file)
+    return applied
+
+
+def _setting(settings: Mapping[str, str], name: str) -> str:
+    return settings.get(name) or os.environ[name]
+
+
+def _address(option: str, text: str) -> rooms.Address:
+    reader = Reader({option: text})
+    address = reader.address(option, "")
+    reader.check()
+    return address
+
+
+def _decoded(lines: bytes) -> list[str]:
+    return lines.decode(errors="replace").splitlines()
+
+
+def _short(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return f"./{path.relative_to(Path.cwd())}"
+    return str(path)

@@ -1,0 +1,1 @@
+"""The folder that a function's own is laid over."""
