@@ -26,7 +26,6 @@ import msgspec
 from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
-from granian.log import LogLevels
 from hosted import Hosted, refusal
 from mailchute import wire
 from mailchute.errors import BadSetting
@@ -175,8 +174,11 @@ def load(settings: Settings) -> Flask:
     """Let each function start, and return the application. Runs once, in the worker granian forks."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # its parent is granian's master
     modules = {path.rpartition(".")[2]: _module(path) for path in settings.functions}
-    for module in modules.values():
-        module.start()
+    try:
+        for module in modules.values():
+            module.start()
+    except BadSetting as error:
+        sys.exit(str(error))
     return application(modules, internal_token=settings.internal_token, max_inflight=settings.max_inflight)
 
 
@@ -203,7 +205,7 @@ def main() -> None:
         blocking_threads=threads,  # made as they are needed
         backpressure=2 * threads,  # connections; the rest waits in the listen queue
         workers_kill_timeout=DRAIN_S,
-        log_level=LogLevels.error,
+        log_enabled=False,  # it would tell of each start and stop what the supervisor tells better
     ).serve(target_loader=functools.partial(load, settings), wrap_loader=False)
 
 
