@@ -1,0 +1,1 @@
+"""The SMTP edge: it answers 250 once a mail is on the MAIL stream, and not before."""

@@ -1,0 +1,151 @@
+"""One client's connection, in clear or over TLS: bytes in, replies out, and an end in every case."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import cast
+
+from aiosmtpd.smtp import SMTP
+from mailchute.envelope import Tls
+
+from smtp_ingress import replies
+from smtp_ingress.edge import Edge
+from smtp_ingress.inbox import Inbox
+from smtp_ingress.replies import Refused, with_status
+from smtp_ingress.watchdog import Watchdog
+
+LINGER_S = 2.0  # after a refusal that closes: a client in the middle of sending still reads why
+LINGER_OCTETS = 4 * 1024 * 1024
+HANDSHAKE_S = 30.0
+
+
+class Connection(SMTP):
+    """
+    aiosmtpd's protocol with a transport side of our own.
+
+    SMTP's own __init__ is not called: it inspects every attribute for each connection, 0.26 ms, which is
+    half of what a whole mail may cost. What its inherited commands need is set here.
+    """
+
+    def __init__(self, edge: Edge) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.edge = edge
+        self.hostname = edge.settings.hostname
+        self.event_handler = None
+        self.transport: asyncio.Transport | None = None
+        self._handle_hooks = {}
+        self.inbox = Inbox()
+        self.watchdog = Watchdog(self.loop, self._late, total_s=edge.settings.timers.session_s)
+        self.client_ip = ""
+        self.tls: Tls | None = None
+        self.error_count = 0
+        self._writable: asyncio.Future[None] | None = None
+
+    # The transport calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._attach(transport)
+        self.client_ip = transport.get_extra_info("peername")[0]
+        self._handler_coroutine = self.loop.create_task(self._handle_client())
+        self.edge.sessions.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.inbox.feed(data)
+
+    def eof_received(self) -> bool:
+        self.inbox.end()
+        return self.tls is None  # half-closed: what was sent still gets its reply
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.inbox.end()
+        self.watchdog.stop()
+        self.resume_writing()
+        self.edge.sessions.discard(self)
+
+    def pause_writing(self) -> None:
+        self._writable = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    # The session calls these.
+
+    def close_when_idle(self) -> None:
+        """Close for good, unless work is under way."""
+        self.end()
+
+    async def push(self, status: str | bytes) -> None:
+        """Send one reply; waits while the client does not read."""
+        self.say(status if isinstance(status, str) else status.decode())
+        if self._writable is not None:
+            self.watchdog.set(self.edge.settings.timers.command_s)
+            await self._writable
+            self._writable = None
+
+    def say(self, reply: str) -> None:
+        """Send one reply without waiting."""
+        if reply.startswith("5"):
+            self.error_count += 1
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(with_status(reply).encode(errors="replace") + b"\r\n")
+
+    def end(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    async def greet(self) -> None:
+        """Say 220, unless the client spoke first. Raises: Refused."""
+        delay_s = self.edge.settings.timers.banner_s
+        if delay_s:
+            is_silent = await self.inbox.silence(delay_s)
+        else:
+            await asyncio.sleep(0)  # one turn of the loop: what came with the connection is seen
+            is_silent = not len(self.inbox)
+        if not is_silent:
+            raise Refused(replies.EARLY_TALKER, closes=True)
+        await self.push(f"220 {self.hostname} ESMTP")
+
+    async def dismiss(self, reply: str) -> None:
+        """Say why, and close, without a reset overtaking the reply while the client still sends."""
+        self.say(reply)
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        read_octets = 0
+        try:
+            async with asyncio.timeout(LINGER_S):
+                while read_octets < LINGER_OCTETS:
+                    read_octets += len(await self.inbox.block())
+        except (TimeoutError, EOFError):
+            pass
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Go on under TLS; the client has been told. Raises: EOFError, there is no connection any more."""
+        assert self.transport is not None
+        # Whatever was sent before the handshake was sent in clear, by anyone (RFC 3207, 4.2; CVE-2021-38371).
+        self.inbox.clear()
+        self.watchdog.set(HANDSHAKE_S)
+        try:
+            transport = await self.loop.start_tls(
+                self.transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
+            )
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            self.edge.log.info("handshake-failed", reason=type(error).__name__)
+            raise EOFError from error
+        if transport is None:
+            raise EOFError
+        self._attach(transport)
+        found = transport.get_extra_info("ssl_object")
+        self.tls = Tls(found.version() or "", (found.cipher() or ("",))[0])
+
+    def _attach(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclasses of asyncio's.
+        self.transport = self.inbox.transport = cast("asyncio.Transport", transport)
+
+    def _late(self) -> None:
+        self.say(replies.TIMED_OUT.format(hostname=self.hostname))
+        self.inbox.end()
+        self.end()
