@@ -25,6 +25,8 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+pytest_plugins = ["tests.servers.certificates"]
+
 PROGRAM = Path(__file__).with_name("receiver.py")
 
 

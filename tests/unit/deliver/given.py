@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from datetime import UTC, datetime
 from typing import Any
@@ -108,6 +109,12 @@ def no_names(name: str, ends_at: float) -> tuple[Address, ...]:
     raise AssertionError(f"{name} was looked up")
 
 
+@functools.cache
+def identities(authority_file: str) -> Identities:
+    """Return TLS contexts; made once, for reading the system's authorities takes a while."""
+    return Identities(authority_file)
+
+
 def attempts(
     *endpoints: Endpoint,
     allowed: str = LOOPBACK,
@@ -118,5 +125,5 @@ def attempts(
 ) -> Attempts:
     networks = tuple(ipaddress.ip_network(part) for part in allowed.split(",") if part)
     egress = Egress(resolve=resolve, allowed=networks, ports=ports)
-    client = Client(egress=egress, identities=Identities(authority_file))
+    client = Client(egress=egress, identities=identities(authority_file))
     return Attempts(**{"endpoints": Known(*endpoints), "client": client} | more)
