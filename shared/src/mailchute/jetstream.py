@@ -20,8 +20,9 @@ from nats.errors import Error as NatsError
 from mailchute import eventlog
 from mailchute.errors import StreamUnavailable
 from mailchute.ids import new_id
-from mailchute.receipt import TIMEOUT_S, Begun, GoSingly
-from mailchute.receipt import Receipt as Receipt
+from mailchute.receipt import TIMEOUT_S, Begun, GoSingly, Receipt
+
+__all__ = ["Publication", "Publisher", "Receipt", "connect"]
 
 PING_INTERVAL_S = 5  # a server that hangs is noticed after three pings
 RECONNECT_WAIT_S = 0.25

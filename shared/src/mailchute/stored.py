@@ -15,7 +15,7 @@ from nats.errors import Error as NatsError
 from mailchute.errors import StreamUnavailable
 from mailchute.receipt import TIMEOUT_S
 
-_ABSENT = frozenset({10037, 10043, 10057})  # no message found; no such sequence; already deleted
+_ABSENT = frozenset({10014, 10037, 10043, 10057, 10059})  # no such consumer, message, sequence, stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,119 @@
+"""One attempt: a delivery with everything it refers to goes to deliver, and an outcome comes back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from mailchute import wire
+from mailchute.alias import RAW_FORMATS
+from mailchute.delivery import AttemptOutcome, AttemptRequest, WebhookDelivery
+from mailchute.errors import ContentMissing
+from mailchute.jetstream import Publisher
+from mailchute.journal import Event, event_id_of
+from mailchute.mail import MailObject
+from mailchute.schedule import next_attempt_in_s, offsets_of
+from mailchute.stored import read_stored
+
+from connector.answer import value_of
+from connector.content import Contents
+from connector.function import Function
+
+
+class Attempts:
+    """Makes attempts."""
+
+    def __init__(self, publisher: Publisher, contents: Contents, deliver: Function) -> None:
+        self._publisher = publisher
+        self._contents = contents
+        self._deliver = deliver
+
+    async def make(self, owed: WebhookDelivery) -> AttemptOutcome:
+        """
+        Return what the endpoint did.
+
+        Raises:
+            TransientError: There is no outcome; the attempt does not count.
+            PermanentError: There never will be: what the delivery refers to is gone, or deliver refuses it.
+        """
+        async with self._contents.resolved(owed.payload) as payload:
+            # The payload rides beside the delivery, not in it a second time.
+            request = AttemptRequest(delivery=msgspec.structs.replace(owed, payload=b""), payload=payload)
+            if owed.format not in RAW_FORMATS:
+                return await self._call(request)
+            mail = await self._mail_of(owed)
+            async with self._contents.resolved(mail.content) as content:
+                return await self._call(
+                    msgspec.structs.replace(request, raw=content, raw_trace_octets=mail.trace_octets)
+                )
+
+    async def _call(self, request: AttemptRequest) -> AttemptOutcome:
+        answer = await self._deliver.call(wire.encode(request))
+        return value_of(answer, AttemptOutcome, stage="deliver")
+
+    async def _mail_of(self, owed: WebhookDelivery) -> MailObject:
+        stored = await read_stored(self._publisher.client, owed.mail_stream, sequence=owed.mail_sequence)
+        if stored is None:
+            raise ContentMissing(f"the mail of {owed.id} is gone, and format {owed.format} carries it")
+        return wire.decode(stored.body, MailObject)
+
+
+def attempted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[float, ...]) -> tuple[Event, ...]:
+    """Return what is told of an attempt: that it was made, and, if so, that it delivered."""
+    first_at = owed.first_attempt_at or outcome.started_at
+    age_s = (outcome.started_at - first_at).total_seconds()
+    # By age, like the schedule: attempts made by hand or after a crash count as the one they follow.
+    attempt = max(1, sum(offset_s <= age_s for offset_s in offsets_of(owed.id, gaps_s)))
+    stamp = int(outcome.started_at.timestamp() * 1_000)
+    made = _event(
+        owed,
+        "attempted",
+        event_id_of("attempted", owed.mail_id, run=owed.run, endpoint_id=owed.endpoint_id, attempt=stamp),
+        outcome.started_at,
+        attempt=attempt,
+        outcome=outcome,
+    )
+    if outcome.result != "delivered":
+        return (made,)
+    done = _event(
+        owed,
+        "delivered",
+        event_id_of("delivered", owed.mail_id, run=owed.run, endpoint_id=owed.endpoint_id),
+        datetime.now(UTC),
+    )
+    return made, done
+
+
+def is_exhausted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[float, ...]) -> bool:
+    """Return whether this failed attempt was the schedule's last."""
+    return due_in_s(owed, outcome, outcome.started_at, gaps_s) is None
+
+
+def due_in_s(
+    owed: WebhookDelivery, outcome: AttemptOutcome, now: datetime, gaps_s: tuple[float, ...]
+) -> float | None:
+    """Return when the attempt after this failed one is due, in seconds from `now`; None: never."""
+    return next_attempt_in_s(
+        owed.id,
+        first_attempt_at=owed.first_attempt_at or outcome.started_at,
+        attempted_at=outcome.started_at,
+        now=now,
+        retry_after_s=outcome.retry_after_s,
+        gaps_s=gaps_s,
+    )
+
+
+def _event(owed: WebhookDelivery, kind: str, event_id: str, at: datetime, **more: object) -> Event:
+    return Event(
+        id=event_id,
+        kind=kind,  # type: ignore[arg-type]
+        at=at,
+        mail_id=owed.mail_id,
+        run=owed.run,
+        account_id=owed.account_id,
+        domain_id=owed.domain_id,
+        alias_id=owed.alias_id,
+        endpoint_id=owed.endpoint_id,
+        delivery_id=owed.id,
+        **more,  # type: ignore[arg-type]
+    )

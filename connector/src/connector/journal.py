@@ -1,0 +1,80 @@
+"""Telling the journal: events of up to 20 ms ride in one message, whoever told them waits for its PubAck."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from mailchute import subjects, wire
+from mailchute.errors import TransientError
+from mailchute.eventlog import event_log
+from mailchute.jetstream import Publisher
+from mailchute.journal import Event, JournalBatch
+
+GATHER_S = 0.02
+BATCH_MAX = 100  # events
+GIVE_UP_S = 10.0  # a lost log line is better than a second POST
+TRY_S = 5.0
+RETRY_S = 0.5
+
+log = event_log("connector")
+
+
+class Journal:
+    """Writes the JOURNAL stream."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self.is_writing = asyncio.Event()  # a gate: nothing new is begun while the journal fails
+        self.is_writing.set()
+        self._publisher = publisher
+        self._events: list[Event] = []
+        self._written: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._writes: set[asyncio.Task[None]] = set()
+
+    async def tell(self, *events: Event) -> None:
+        """Return once the events are on the stream, or after GIVE_UP_S all the same."""
+        loop = asyncio.get_running_loop()
+        if self._written is None:
+            self._written = loop.create_future()
+            self._timer = loop.call_later(GATHER_S, self._write)
+        self._events += events
+        written = self._written
+        if len(self._events) >= BATCH_MAX:
+            self._write()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_UP_S):
+                await asyncio.shield(written)
+
+    async def flush(self) -> None:
+        """Write what is gathered now, and wait for it."""
+        self._write()
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=GIVE_UP_S)
+
+    def _write(self) -> None:
+        if self._written is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        task = asyncio.ensure_future(self._publish(tuple(self._events), self._written))
+        self._events, self._written, self._timer = [], None, None
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _publish(self, events: tuple[Event, ...], written: asyncio.Future[None]) -> None:
+        body = wire.encode(JournalBatch(events=events))
+        while True:
+            try:
+                await self._publisher.publish(
+                    subjects.JOURNAL_ALL, body, stream=subjects.JOURNAL, timeout_s=TRY_S
+                )
+                break
+            except TransientError as error:
+                if self.is_writing.is_set():
+                    log.error("journal-fails", reason=str(error))
+                self.is_writing.clear()
+                await asyncio.sleep(RETRY_S)  # tried for ever: what waits is no more than was in hand
+        self.is_writing.set()
+        if not written.done():
+            written.set_result(None)
