@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mailchute.errors import BadSetting
+from mailchute.settings import Reader
 
 from mailchute_cli.home import Home
 from mailchute_cli.probes import answers_http, greets_smtp
@@ -133,6 +134,19 @@ def reachable(address: Address) -> Address:
     """Return where this machine reaches a server that listens at `address`."""
     anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read here, not bound
     return anywhere.get(address[0], address[0]), address[1]
+
+
+def address(option: str, text: str) -> Address:
+    """
+    Return what an option such as `--smtp 127.0.0.1:2525` names.
+
+    Raises:
+        BadSetting: It is no host:port.
+    """
+    reader = Reader({option: text})
+    found = reader.address(option, "")
+    reader.check()
+    return found
 
 
 def text_of(address: Address) -> str:

@@ -34,6 +34,9 @@ class Screen:
         taken = click.style(f"{after_s:4.1f} s", dim=True)
         self._write(f"  {click.style('✓', fg='green')} {name:<{NAME_WIDTH}} {where:<32} {taken}")
 
+    def note(self, name: str, text: str) -> None:
+        self._write(f"  {click.style('✓', fg='green')} {name:<{NAME_WIDTH}} {text}")
+
     def ready(self, text: str) -> None:
         self._write(f"{click.style('ready', fg='green', bold=True)}  {text}")
 

@@ -8,12 +8,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 
 import click
 from mailchute.errors import BadSetting, MailchuteError
-from mailchute.settings import Reader
 
 from mailchute_cli import rooms
 from mailchute_cli.home import Home
@@ -36,12 +35,12 @@ FAILED = 1
 @click.pass_context
 def up(context: click.Context, data: str, smtp: str, http: str, routes: Path | None, log: str) -> None:
     """Start the whole system on this machine; stop it with Ctrl-C."""
-    explicit = click.core.ParameterSource.DEFAULT
+    default = click.core.ParameterSource.DEFAULT
     request = Request(
-        smtp=_address("--smtp", smtp),
-        http=_address("--http", http),
-        is_smtp_explicit=context.get_parameter_source("smtp") != explicit,
-        is_http_explicit=context.get_parameter_source("http") != explicit,
+        smtp=rooms.address("--smtp", smtp),
+        http=rooms.address("--http", http),
+        is_smtp_explicit=context.get_parameter_source("smtp") != default,
+        is_http_explicit=context.get_parameter_source("http") != default,
         routes=routes,
     )
     home = Home(Path(data))
@@ -50,13 +49,33 @@ def up(context: click.Context, data: str, smtp: str, http: str, routes: Path | N
 
 
 class Up:
-    """One run of the whole system."""
+    """
+    One run of the whole system.
 
-    def __init__(self, home: Home, request: Request, *, screen: Screen, is_log_shown: bool = False) -> None:
+    Args:
+        extras: Programs beside the system's own.
+        when_ready: Runs once mail can flow, and is cancelled when the end begins.
+        overheard: Told what a program says, instead of its log and the screen.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        request: Request,
+        *,
+        screen: Screen,
+        is_log_shown: bool = False,
+        extras: Sequence[Program] = (),
+        when_ready: Callable[[Plan], Coroutine[None, None, None]] | None = None,
+        overheard: Mapping[str, Callable[[bytes], None]] | None = None,
+    ) -> None:
         self._home = home
         self._request = request
         self._screen = screen
         self._is_log_shown = is_log_shown
+        self._extras = tuple(extras)
+        self._when_ready = when_ready
+        self._overheard = overheard or {}
         self._began = time.monotonic()
         self._logs: dict[str, LogFile] = {}
         self._stop = asyncio.Event()
@@ -75,7 +94,7 @@ class Up:
             f"mailchute  data in {_short(self._home.directory)}, logs in {_short(self._home.logs)}"
         )
         supervisor = Supervisor(
-            made.programs, screen=self._screen, heard=self._heard, inherited=(descriptor,)
+            (*made.programs, *self._extras), screen=self._screen, heard=self._heard, inherited=(descriptor,)
         )
         self._listen_for_signals(supervisor)
         working = asyncio.create_task(self._work(supervisor, made))
@@ -111,7 +130,8 @@ class Up:
             telling.cancel()
             starting.cancel()
         self._announce(made)
-        await asyncio.gather(supervisor.watch(), self._reread_routes(made.settings))
+        rest = [self._when_ready(made)] if self._when_ready else []
+        await asyncio.gather(supervisor.watch(), self._reread_routes(made.settings), *rest)
 
     async def _prepare_database(self, supervisor: Supervisor, settings: Mapping[str, str]) -> None:
         began = time.monotonic()
@@ -120,7 +140,7 @@ class Up:
         supervisor.reach("database")
         self._screen.works("database", url.partition(":")[0], time.monotonic() - began)
         if applied:
-            self._screen.works("routes", applied, time.monotonic() - began)
+            self._tell_routes(applied)
 
     async def _reread_routes(self, settings: Mapping[str, str]) -> None:
         while True:
@@ -132,9 +152,15 @@ class Up:
             try:
                 url = _setting(settings, "MAILCHUTE_DATABASE_URL")
                 applied = await asyncio.to_thread(_apply, url, settings, self._request.routes)
-                self._screen.say(f"routes     {applied}")
+                self._tell_routes(applied)
             except (BadSetting, MailchuteError) as error:
                 self._screen.warn(f"the routes stay as they were: {error}")
+
+    def _tell_routes(self, applied: str) -> None:
+        summary, _, details = applied.partition("\n")
+        self._screen.note("routes", summary)
+        for line in details.splitlines():
+            self._screen.say(f"    {line}")
 
     async def _tell_what_is_missing(self, supervisor: Supervisor) -> None:
         while True:
@@ -160,6 +186,9 @@ class Up:
             self._screen.fail(f"{error.program.name}: " + "\n  ".join(dict.fromkeys(lines)))
 
     def _heard(self, program: Program, lines: bytes) -> None:
+        if program.name in self._overheard:
+            self._overheard[program.name](lines)
+            return
         if self._is_log_shown:
             sys.stdout.write("".join(f"{program.name:<10} {line}\n" for line in _decoded(lines)))
             sys.stdout.flush()
@@ -200,13 +229,6 @@ def _apply(url: str, settings: Mapping[str, str], routes: Path) -> str:
 
 def _setting(settings: Mapping[str, str], name: str) -> str:
     return settings.get(name) or os.environ[name]
-
-
-def _address(option: str, text: str) -> rooms.Address:
-    reader = Reader({option: text})
-    address = reader.address(option, "")
-    reader.check()
-    return address
 
 
 def _decoded(lines: bytes) -> list[str]:
