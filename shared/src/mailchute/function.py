@@ -41,7 +41,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the function makes of it; the status tells the connector what to do next (DESIGN, 2)."""
+    """What the function makes of it; the status tells the connector what to do next (docs/flow.md)."""
 
     status: int
     body: bytes = b""
