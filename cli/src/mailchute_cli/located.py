@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import yaml
-
 from mailchute.errors import BadSetting
 
 FILE_MAX_OCTETS = 4 * 1024 * 1024  # some 20,000 aliases
+
+
+Value = TypeVar("Value")
 
 
 class Mistakes:
@@ -108,6 +111,25 @@ class Located:
             return None
         return str(self.node.value)
 
+    def checked(self, check: Callable[[str], Value], of: str) -> Value | None:
+        """Return what `check` makes of the text; None, and its ValueError noted, where it refuses."""
+        text = self.text(of)
+        if text is None:
+            return None
+        try:
+            return check(text)
+        except ValueError as error:
+            self.wrong(str(error))
+            return None
+
+    def checked_key(self, check: Callable[[str], Value], key: str) -> Value | None:
+        """Return what `check` makes of this entry's key; else as checked."""
+        try:
+            return check(key)
+        except ValueError as error:
+            self.wrong_key(str(error))
+            return None
+
     def choice(self, allowed: tuple[str, ...]) -> str | None:
         value = self.text(f"one of {', '.join(allowed)}")
         if value is not None and value not in allowed:
@@ -159,6 +181,11 @@ class _Entry(Located):
         return self.line_of_key
 
 
+def given(fields: Mapping[str, Located], key: str, read: Callable[[Located], Value | None]) -> Value | None:
+    """Return what `read` makes of a field; None where the field is not there."""
+    return read(fields[key]) if key in fields else None
+
+
 def located(text: str, mistakes: Mistakes) -> Located:
     """
     Return the whole file.
@@ -187,6 +214,3 @@ def _kind_of(node: yaml.Node) -> str:
     if isinstance(node, yaml.SequenceNode):
         return "a list"
     return "nothing" if node.tag.endswith(":null") else f"{node.value!r}"
-
-
-__all__ = ["FILE_MAX_OCTETS", "BadSetting", "Located", "Mistakes", "located"]

@@ -1,4 +1,4 @@
-"""What may stand in a routes file as a URL, a header field, a domain, a pattern: each check says what is wrong."""
+"""What may stand in a routes file as a URL, a header field, a domain, a pattern, and why not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 from urllib.parse import urlsplit
 
 import re2
-
 from mailchute.envelope import DOMAIN_MAX_OCTETS, LOCAL_PART_MAX_OCTETS
 from mailchute.errors import SecretUnreadable
 from mailchute.signing import SECRET_PREFIX, private_keys

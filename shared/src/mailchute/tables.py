@@ -147,14 +147,12 @@ endpoint = sa.Table(
 rule = sa.Table(
     "rule",
     metadata,
-    _id(),
-    _owner("alias"),
-    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("alias_id", sa.Text, sa.ForeignKey("alias.id"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("condition", sa.Text, nullable=False),  # mailchute.expressions
     sa.Column("then", sa.Text, nullable=False),
     sa.Column("notify", sa.Boolean, nullable=False, default=False),
     sa.Column("tag", sa.Text, nullable=False, default="spam"),
-    sa.Index("ix_rule_alias_id", "alias_id", "position"),
 )
 
 # The log refers to accounts, aliases and endpoints without foreign keys: an event may come for one

@@ -186,7 +186,6 @@ def upgrade() -> None:
 
     op.create_table(
         "rule",
-        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("alias_id", sa.Text(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("condition", sa.Text(), nullable=False),
@@ -194,9 +193,8 @@ def upgrade() -> None:
         sa.Column("notify", sa.Boolean(), nullable=False),
         sa.Column("tag", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["alias_id"], ["alias.id"], name="fk_rule_alias_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_rule"),
+        sa.PrimaryKeyConstraint("alias_id", "position", name="pk_rule"),
     )
-    op.create_index("ix_rule_alias_id", "rule", ["alias_id", "position"], unique=False)
 
     # Bound into every sealed secret: a copy of the rows alone opens nowhere else.
     op.bulk_insert(

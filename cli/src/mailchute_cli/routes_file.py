@@ -1,0 +1,187 @@
+"""
+The routes file: which address goes to which endpoint, under version control.
+
+    version: 1
+    domains:
+      inbox.example:
+        support: https://api.example/tickets
+        order-*:
+          endpoints: [{url: https://api.example/orders, format: postmark}]
+          rules: [{if: "spam.score >= 7", then: block}]
+
+Read whole, every mistake is found in one go, each with its line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast, get_args
+
+from mailchute.alias import (
+    BODY_LIMIT_OCTETS,
+    INLINE_LIMIT_OCTETS,
+    SPAM_THRESHOLD,
+    Action,
+    Rule,
+)
+from mailchute.errors import BadSetting
+from mailchute.expressions import RULE_FACTS, ExpressionError, compile_expression
+from mailchute.store.wanted import WantedAlias, WantedDomain, WantedEndpoint
+
+from .located import FILE_MAX_OCTETS, Located, Mistakes, given, located
+from .route_endpoints import NOT_BUILT, NOT_YET, read_endpoints
+from .route_values import check_domain, check_url, read_local_part
+from .units import octets_of
+
+RULES_MAX_COUNT = 100  # of one alias
+PRIORITY_MAX = 1_000_000
+
+
+def read_routes(path: Path) -> tuple[WantedDomain, ...]:
+    """
+    Return what the file wants.
+
+    Raises:
+        BadSetting: It cannot be read, or holds mistakes: one line for each, beginning `file:line:`.
+    """
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise BadSetting(f"the routes file {path} cannot be read: {error.strerror}") from None
+    if len(octets) > FILE_MAX_OCTETS:
+        raise BadSetting(f"the routes file {path} is over {FILE_MAX_OCTETS} octets")
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise BadSetting(f"{path}:{line}: not UTF-8") from None
+    return parse_routes(text, file=str(path))
+
+
+def parse_routes(text: str, *, file: str = "routes.yml") -> tuple[WantedDomain, ...]:
+    """Return what this text wants. Raises: as read_routes."""
+    mistakes = Mistakes(file)
+    top = located(text, mistakes).fields(("version", "domains"), refused=NOT_BUILT)
+    if "version" not in top:
+        mistakes.note(1, "version is missing; expected `version: 1`")
+    elif top["version"].text("1") not in ("1", None):
+        top["version"].wrong("this release reads version 1")
+    domains: tuple[WantedDomain, ...] = ()
+    if "domains" not in top:
+        mistakes.note(1, "domains is missing; expected a mapping of domains to their aliases")
+    else:
+        domains = _domains(top["domains"])
+    mistakes.check()
+    return domains
+
+
+def _domains(place: Located) -> tuple[WantedDomain, ...]:
+    found: dict[str, WantedDomain] = {}
+    for key, value in place.entries("a mapping of domains to their aliases").items():
+        name = value.checked_key(check_domain, key)
+        if name is None:
+            continue
+        if name in found:
+            value.wrong_key("the same domain stands here twice; case makes no difference")
+            continue
+        aliases: dict[str, WantedAlias] = {}
+        for local_part, spec in value.entries("a mapping of aliases to where their mail goes").items():
+            alias = _alias(local_part, spec)
+            if alias is not None and local_part.lower() in aliases:
+                spec.wrong_key("the same alias stands here twice; case makes no difference")
+            elif alias is not None:
+                aliases[local_part.lower()] = alias
+        if not aliases:
+            value.wrong_key("has no alias; take the domain out, or give it one")
+        found[name] = WantedDomain(name=name, aliases=tuple(aliases.values()))
+    return tuple(found.values())
+
+
+def _alias(name: str, place: Located) -> WantedAlias | None:
+    kind_and_match = place.checked_key(read_local_part, name)
+    if kind_and_match is None:
+        return None
+    kind, match = kind_and_match
+    if place.is_text:
+        url = place.checked(check_url, "a URL")
+        return WantedAlias(name=name, kind=kind, match=match, endpoints=(WantedEndpoint(url=url or ""),))
+    fields = place.fields(
+        ("endpoints", "rules", "attachments", "mode", "priority", "spam"), refused=NOT_BUILT
+    )
+    if "endpoints" not in fields:
+        place.wrong_key("endpoints is missing; expected `endpoints: [{url: https://…}]`")
+    if fields.get("priority") and kind not in ("glob", "regex"):
+        fields["priority"].wrong_key("only patterns have a priority: exact goes first, the catch-all last")
+    if fields.get("mode") and fields["mode"].choice(("async", "through")) == "through":
+        fields["mode"].wrong(f"mode through {NOT_YET}, or write async")
+    priority = given(fields, "priority", lambda one: one.number(0, PRIORITY_MAX))
+    spam = fields["spam"].fields(("enabled", "threshold")) if "spam" in fields else {}
+    spam_enabled = given(spam, "enabled", Located.flag)
+    threshold = given(spam, "threshold", lambda one: one.number(-100, 1_000))
+    return WantedAlias(
+        name=name,
+        kind=kind,
+        match=match,
+        priority=int(priority or 0),
+        endpoints=read_endpoints(fields["endpoints"]) if "endpoints" in fields else (),
+        rules=_rules(fields["rules"]) if "rules" in fields else (),
+        inline_limit_octets=_inline_limit(fields),
+        spam_enabled=True if spam_enabled is None else spam_enabled,
+        spam_threshold=SPAM_THRESHOLD if threshold is None else threshold,
+    )
+
+
+def _rules(place: Located) -> tuple[Rule, ...]:
+    places = place.elements('rules, such as {if: "spam.score >= 7", then: block}')
+    if len(places) > RULES_MAX_COUNT:
+        place.wrong(f"over {RULES_MAX_COUNT} rules")
+    return tuple(rule for one in places if (rule := _rule(one)) is not None)
+
+
+def _rule(place: Located) -> Rule | None:
+    fields = place.fields(("if", "then", "notify", "tag"))
+    for key in ("if", "then"):
+        if key not in fields:
+            place.wrong(f"{key} is missing")
+    condition = given(fields, "if", _condition)
+    then = given(fields, "then", lambda one: one.choice(get_args(Action)))
+    if "notify" in fields and fields["notify"].flag():
+        fields["notify"].wrong(f"notify: true {NOT_YET}: no DSN is sent so far")
+    if "tag" in fields and then not in ("tag", None):
+        fields["tag"].wrong_key("only a rule with `then: tag` has a tag")
+    tag = given(fields, "tag", lambda one: one.checked(_tag, "a word"))
+    if condition is None or then is None:
+        return None
+    return Rule(when=condition, then=cast("Action", then), tag=tag or "spam")
+
+
+def _condition(place: Located) -> str | None:
+    text = place.text("a condition")
+    if text is None:
+        return None
+    try:
+        return compile_expression(text, names=RULE_FACTS).text
+    except ExpressionError as error:
+        place.wrong(f"{error.reason} (character {error.column} of the condition)")
+        return None
+
+
+def _tag(text: str) -> str:
+    if not (text.isascii() and text.replace("-", "").replace("_", "").isalnum() and len(text) <= 64):
+        raise ValueError(f"{text!r} is no tag; expected letters, digits, - and _, at most 64")
+    return text
+
+
+def _inline_limit(fields: dict[str, Located]) -> int:
+    if "attachments" not in fields:
+        return INLINE_LIMIT_OCTETS
+    inner = fields["attachments"].fields(("inline_below",), refused=NOT_BUILT)
+
+    def within(text: str) -> int:
+        size_octets = octets_of(text)
+        if size_octets > BODY_LIMIT_OCTETS * 3 // 4:  # base64 makes 4 of 3
+            raise ValueError(f"{text} inline would not fit into a body of {BODY_LIMIT_OCTETS} octets")
+        return size_octets
+
+    limit = given(inner, "inline_below", lambda one: one.checked(within, "a size such as 192KiB"))
+    return INLINE_LIMIT_OCTETS if limit is None else limit

@@ -1,0 +1,1 @@
+"""What the control plane writes and lists. Only record, api, expire and cli import it."""

@@ -1,0 +1,142 @@
+"""Endpoints as they are kept: written with their secrets sealed, listed with or without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from mailchute.lookup import place_of
+from mailchute.sealing import Place, Sealer
+from mailchute.signing import new_secret
+from mailchute.store.wanted import Change, WantedEndpoint
+from mailchute.tables import endpoint
+
+ROTATION_S = 86_400  # how long the former secret goes on signing beside a new one
+
+_PLAIN_FIELDS = ("position", "url", "format")
+_SEALED_FIELDS = ("headers", "basic_auth", "signing_key")
+
+
+class EndpointWriter:
+    """Makes the endpoints of an alias those that are wanted, and notes what it changed."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        account_id: str,
+        sealer: Sealer,
+        now: datetime,
+        make_id: Callable[[str], str],
+        changes: list[Change],
+    ) -> None:
+        self._connection = connection
+        self._account_id = account_id
+        self._sealer = sealer
+        self._now = now
+        self._make_id = make_id
+        self._changes = changes
+
+    def write(self, alias_id: str, address: str, wanted: tuple[WantedEndpoint, ...]) -> None:
+        """
+        Raises:
+            SecretUnreadable: A secret that is there does not open.
+        """
+        rows = self._connection.execute(
+            sa.select(endpoint)
+            .where(endpoint.c.alias_id == alias_id)
+            .order_by(endpoint.c.deleted_at.is_(None), endpoint.c.deleted_at, endpoint.c.id)
+        )
+        known = {row.url: row for row in rows}
+        urls = {one.url for one in wanted}
+        for url, row in known.items():
+            if url not in urls and row.deleted_at is None:
+                self._set(row.id, deleted_at=self._now)
+                self._note("remove", address, url, row.id)
+        for position, one in enumerate(wanted):
+            if one.url in known:
+                self._keep(known[one.url], address, position, one)
+            else:
+                self._add(alias_id, address, position, one)
+
+    def _add(self, alias_id: str, address: str, position: int, one: WantedEndpoint) -> None:
+        endpoint_id = self._make_id("end")
+        secret = new_secret() if one.secret is None else one.secret
+        self._connection.execute(
+            sa.insert(endpoint).values(
+                id=endpoint_id,
+                account_id=self._account_id,
+                alias_id=alias_id,
+                position=position,
+                url=one.url,
+                format=one.format,
+                include=list(one.include),
+                secret=self._sealed(endpoint_id, "secret", secret),
+                secret_is_generated=one.secret is None,
+                enabled_at=self._now,
+                created_at=self._now,
+                **{
+                    field: self._sealed(endpoint_id, field, text)
+                    for field, text in _secret_texts(one).items()
+                },
+            )
+        )
+        self._note("add", address, one.url, endpoint_id, secret=secret if one.secret is None else None)
+
+    def _keep(self, row: Any, address: str, position: int, one: WantedEndpoint) -> None:
+        columns: dict[str, Any] = {}
+        if row.position != position:
+            columns["position"] = position
+        if row.format != one.format:
+            columns["format"] = one.format
+        if tuple(row.include) != one.include:
+            columns["include"] = list(one.include)
+        for field, text in _secret_texts(one).items():
+            if text != self._opened(row, field):
+                columns[field] = self._sealed(row.id, field, text)
+        former = self._opened(row, "secret")
+        if one.secret is not None and one.secret != former:
+            # Both sign for a day, so that the receiver can change over without losing a mail.
+            columns["secret"] = self._sealed(row.id, "secret", one.secret)
+            columns["secret_is_generated"] = False
+            columns["previous_secret"] = self._sealed(row.id, "previous_secret", former)
+            columns["previous_secret_until"] = self._now + timedelta(seconds=ROTATION_S)
+        fields = tuple(
+            name for name in columns if name in (*_PLAIN_FIELDS, *_SEALED_FIELDS, "include", "secret")
+        )
+        if row.deleted_at is not None:
+            columns |= {
+                "deleted_at": None,
+                "disabled_at": None,
+                "disabled_reason": None,
+                "enabled_at": self._now,
+            }
+            self._note("add", address, one.url, row.id)
+        elif fields:
+            self._note("change", address, one.url, row.id, fields=fields)
+        if columns:
+            self._set(row.id, **columns)
+
+    def _set(self, endpoint_id: str, **columns: Any) -> None:
+        self._connection.execute(sa.update(endpoint).where(endpoint.c.id == endpoint_id).values(columns))
+
+    def _sealed(self, endpoint_id: str, column: str, text: str | None) -> bytes | None:
+        place = Place(table="endpoint", column=column, row_id=endpoint_id, account_id=self._account_id)
+        return None if text is None else self._sealer.seal(text, place)
+
+    def _opened(self, row: Any, column: str) -> str | None:
+        sealed = getattr(row, column)
+        return None if sealed is None else self._sealer.open(bytes(sealed), place_of(row, column))
+
+    def _note(self, kind: Any, address: str, url: str, endpoint_id: str, **fields: Any) -> None:
+        self._changes.append(
+            Change(kind=kind, what="endpoint", name=f"{address} → {url}", id=endpoint_id, **fields)
+        )
+
+
+def _secret_texts(one: WantedEndpoint) -> dict[str, str | None]:
+    headers = msgspec.json.encode(one.headers).decode() if one.headers else None
+    return {"headers": headers, "basic_auth": one.basic_auth, "signing_key": one.signing_key}

@@ -1,0 +1,177 @@
+"""Make the domains, aliases and endpoints of an account those that are wanted, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from mailchute.errors import BadSetting
+from mailchute.ids import new_id
+from mailchute.sealing import Sealer
+from mailchute.store.endpoints import EndpointWriter
+from mailchute.store.wanted import Change, WantedAlias, WantedDomain
+from mailchute.tables import alias, domain, rule
+
+_ALIAS_FIELDS = (
+    "name",
+    "kind",
+    "match",
+    "priority",
+    "mode",
+    "inline_limit_octets",
+    "body_limit_octets",
+    "spam_enabled",
+    "spam_threshold",
+)
+
+
+def apply(
+    connection: sa.Connection,
+    wanted: Iterable[WantedDomain],
+    *,
+    account_id: str,
+    sealer: Sealer,
+    now: datetime,
+    make_id: Callable[[str], str] = new_id,
+) -> tuple[Change, ...]:
+    """
+    Make what is there what is wanted, and return what was changed; nothing when they agree.
+
+    What stays keeps its id and secrets. What vanishes is marked deleted, so that mail still waiting for
+    it can be told why; what comes back under its old name is the same again.
+    To plan, apply and roll back.
+
+    Raises:
+        BadSetting: A domain belongs to another account.
+        SecretUnreadable: A secret that is there does not open with this master key.
+    """
+    writer = _Writer(connection, account_id, sealer, now, make_id)
+    writer.domains({one.name: one for one in wanted})
+    return tuple(writer.changes)
+
+
+class _Writer:
+    def __init__(
+        self,
+        connection: sa.Connection,
+        account_id: str,
+        sealer: Sealer,
+        now: datetime,
+        make_id: Callable[[str], str],
+    ) -> None:
+        self._connection = connection
+        self._account_id = account_id
+        self._now = now
+        self._make_id = make_id
+        self.changes: list[Change] = []
+        self._endpoints = EndpointWriter(connection, account_id, sealer, now, make_id, self.changes)
+
+    def domains(self, wanted: dict[str, WantedDomain]) -> None:
+        self._refuse_foreign(wanted)
+        known = self._rows(domain, lambda row: row.name)
+        for name, row in known.items():
+            if name not in wanted and row.deleted_at is None:
+                self._aliases(row.id, WantedDomain(name=name, aliases=()))
+                self._delete(domain, row.id)
+                self.changes.append(Change(kind="remove", what="domain", name=name, id=row.id))
+        for name, one in wanted.items():
+            found = known.get(name)
+            domain_id = self._make_id("dom") if found is None else found.id
+            if found is None:
+                self._insert(domain, id=domain_id, name=name)
+            elif found.deleted_at is not None:
+                self._revive(domain, domain_id)
+            if found is None or found.deleted_at is not None:
+                self.changes.append(Change(kind="add", what="domain", name=name, id=domain_id))
+            self._aliases(domain_id, one)
+
+    def _aliases(self, domain_id: str, wanted: WantedDomain) -> None:
+        known = self._rows(alias, lambda row: row.name.lower(), alias.c.domain_id == domain_id)
+        names = {one.name.lower() for one in wanted.aliases}
+        for key, row in known.items():
+            if key not in names and row.deleted_at is None:
+                address = f"{row.name}@{wanted.name}"
+                self._endpoints.write(row.id, address, ())
+                self._delete(alias, row.id)
+                self.changes.append(Change(kind="remove", what="alias", name=address, id=row.id))
+        for one in wanted.aliases:
+            found = known.get(one.name.lower())
+            address = f"{one.name}@{wanted.name}"
+            alias_id = self._make_id("als") if found is None else found.id
+            self._alias(alias_id, domain_id, address, one, found)
+            self._rules(alias_id, address, one, is_new=found is None or found.deleted_at is not None)
+            self._endpoints.write(alias_id, address, one.endpoints)
+
+    def _alias(self, alias_id: str, domain_id: str, address: str, one: WantedAlias, found: Any) -> None:
+        columns = {field: getattr(one, field) for field in _ALIAS_FIELDS}
+        if found is None:
+            self._insert(alias, id=alias_id, domain_id=domain_id, **columns)
+            self.changes.append(Change(kind="add", what="alias", name=address, id=alias_id))
+            return
+        differing = tuple(field for field in _ALIAS_FIELDS if getattr(found, field) != columns[field])
+        if found.deleted_at is not None:
+            self._revive(alias, alias_id)
+            self.changes.append(Change(kind="add", what="alias", name=address, id=alias_id))
+        elif differing:
+            self.changes.append(
+                Change(kind="change", what="alias", name=address, id=alias_id, fields=differing)
+            )
+        if differing:
+            self._connection.execute(sa.update(alias).where(alias.c.id == alias_id).values(columns))
+
+    def _rules(self, alias_id: str, address: str, one: WantedAlias, *, is_new: bool) -> None:
+        wanted = [
+            {"condition": each.when, "then": each.then, "notify": each.notify, "tag": each.tag}
+            for each in one.rules
+        ]
+        known = self._connection.execute(
+            sa.select(rule.c.condition, rule.c.then, rule.c.notify, rule.c.tag)
+            .where(rule.c.alias_id == alias_id)
+            .order_by(rule.c.position)
+        )
+        if [dict(row._mapping) for row in known] == wanted:
+            return
+        self._connection.execute(sa.delete(rule).where(rule.c.alias_id == alias_id))
+        if wanted:
+            self._connection.execute(
+                sa.insert(rule),
+                [{"alias_id": alias_id, "position": place, **each} for place, each in enumerate(wanted)],
+            )
+        if not is_new:
+            self.changes.append(Change(kind="change", what="rules", name=address, id=alias_id))
+
+    def _refuse_foreign(self, wanted: dict[str, WantedDomain]) -> None:
+        foreign = self._connection.scalars(
+            sa.select(domain.c.name).where(
+                domain.c.name.in_(list(wanted)),
+                domain.c.account_id != self._account_id,
+                domain.c.deleted_at.is_(None),
+            )
+        ).all()
+        if foreign:
+            raise BadSetting(f"{', '.join(foreign)}: belongs to another account of this installation")
+
+    def _rows(
+        self, table: sa.Table, key: Callable[[Any], str], *where: sa.ColumnElement[bool]
+    ) -> dict[str, Any]:
+        """Return the account's rows by key; where a name was used before, the living or newest one."""
+        rows = self._connection.execute(
+            sa.select(table)
+            .where(table.c.account_id == self._account_id, *where)
+            .order_by(table.c.deleted_at.is_(None), table.c.deleted_at, table.c.id)
+        )
+        return {key(row): row for row in rows}
+
+    def _insert(self, table: sa.Table, **columns: object) -> None:
+        self._connection.execute(
+            sa.insert(table).values(account_id=self._account_id, created_at=self._now, **columns)
+        )
+
+    def _delete(self, table: sa.Table, row_id: str) -> None:
+        self._connection.execute(sa.update(table).where(table.c.id == row_id).values(deleted_at=self._now))
+
+    def _revive(self, table: sa.Table, row_id: str) -> None:
+        self._connection.execute(sa.update(table).where(table.c.id == row_id).values(deleted_at=None))

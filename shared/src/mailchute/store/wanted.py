@@ -1,0 +1,64 @@
+"""What an account wants its domains, aliases and endpoints to be: the content of a routes file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from mailchute.alias import (
+    BODY_LIMIT_OCTETS,
+    INLINE_LIMIT_OCTETS,
+    SPAM_THRESHOLD,
+    Format,
+    Mode,
+    Rule,
+)
+
+Kind = Literal["exact", "glob", "regex", "catch-all"]
+
+
+class WantedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One URL of one alias, and how it is to be called."""
+
+    url: str
+    secret: str | None = None  # None: keep the one there is, or make one
+    format: Format = "native"
+    include: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    basic_auth: str | None = None
+    signing_key: str | None = None  # PEM
+
+
+class WantedAlias(msgspec.Struct, frozen=True, kw_only=True):
+    """One local-part, or a pattern of them."""
+
+    name: str  # as its owner wrote it
+    kind: Kind
+    match: str  # exact: lower case; glob, regex: RE2 that the whole local-part matches; catch-all: ""
+    priority: int = 0  # of patterns: the highest goes first
+    endpoints: tuple[WantedEndpoint, ...]
+    rules: tuple[Rule, ...] = ()
+    mode: Mode = "async"
+    inline_limit_octets: int = INLINE_LIMIT_OCTETS
+    body_limit_octets: int = BODY_LIMIT_OCTETS
+    spam_enabled: bool = True
+    spam_threshold: float = SPAM_THRESHOLD
+
+
+class WantedDomain(msgspec.Struct, frozen=True, kw_only=True):
+    """One domain, or `*.` and a domain."""
+
+    name: str  # lower case
+    aliases: tuple[WantedAlias, ...]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that differs between what is wanted and what is there."""
+
+    kind: Literal["add", "change", "remove"]
+    what: Literal["domain", "alias", "endpoint", "rules"]
+    name: str  # "inbox.test", "support@inbox.test", "support@inbox.test → https://…"
+    id: str  # of the row; of a rule list, its alias's
+    fields: tuple[str, ...] = ()  # change: which; never their values, which may be secrets
+    secret: str | None = None  # an endpoint's that was generated now: its owner must be shown it

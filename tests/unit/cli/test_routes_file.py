@@ -1,0 +1,170 @@
+"""A routes file: what it wants, and every mistake with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mailchute.alias import Rule
+from mailchute.errors import BadSetting
+from mailchute.store.wanted import WantedAlias, WantedEndpoint
+from mailchute_cli.routes_file import parse_routes, read_routes
+
+SECRET = "whsec_" + "QUFB" * 8
+
+WHOLE = f"""
+version: 1
+domains:
+  Inbox.test:
+    support: https://api.example/tickets
+    no: https://api.example/yaml-calls-this-false
+    Invoices:
+      endpoints:
+        - https://api.example/a?x=1
+        - url: https://api.example/b
+          secret: {SECRET}
+          format: postmark
+          basic_auth: "user:pass:word"
+          headers: {{X-Team: billing, Authorization: Bearer x}}
+          include: [html_safe]
+      rules:
+        - {{if: "sender.domain == 'partner.example'", then: allow}}
+        - {{if: "spam.score >= 7", then: block, notify: false}}
+        - {{if: "spam.score >= 5", then: tag, tag: maybe}}
+      attachments: {{inline_below: 64KiB}}
+      spam: {{threshold: 6.5}}
+      mode: async
+    order-*: {{endpoints: [https://api.example/orders], priority: 7}}
+    /ticket-([0-9]+)/: https://api.example/by-number
+    "*": https://api.example/catch-all
+  "*.inbox.test":
+    "*": https://api.example/below
+"""
+
+
+def test_a_whole_file_is_what_it_wants() -> None:
+    own, below = parse_routes(WHOLE)
+    assert (own.name, below.name) == ("inbox.test", "*.inbox.test")
+    support, no, invoices, orders, tickets, rest = own.aliases
+    assert support == WantedAlias(
+        name="support", kind="exact", match="support",
+        endpoints=(WantedEndpoint(url="https://api.example/tickets"),),
+    )  # fmt: skip
+    assert (no.name, invoices.match) == ("no", "invoices")
+    assert invoices.endpoints == (
+        WantedEndpoint(url="https://api.example/a?x=1"),
+        WantedEndpoint(
+            url="https://api.example/b", secret=SECRET, format="postmark", basic_auth="user:pass:word",
+            headers=(("X-Team", "billing"), ("Authorization", "Bearer x")), include=("html_safe",),
+        ),
+    )  # fmt: skip
+    assert invoices.rules == (
+        Rule(when="sender.domain == 'partner.example'", then="allow"),
+        Rule(when="spam.score >= 7", then="block"),
+        Rule(when="spam.score >= 5", then="tag", tag="maybe"),
+    )
+    assert (invoices.inline_limit_octets, invoices.spam_threshold) == (65_536, 6.5)
+    assert (orders.kind, orders.match, orders.priority) == ("glob", "order\\-(.*)", 7)
+    assert (tickets.kind, tickets.match) == ("regex", "(?i)ticket-([0-9]+)")
+    assert (rest.kind, rest.match) == ("catch-all", "")
+
+
+def alias(text: str) -> str:
+    return f"version: 1\ndomains:\n  a.test:\n    one:\n      {text}\n"
+
+
+def endpoint(text: str) -> str:
+    return alias(f"endpoints: [{{url: https://a.example, {text}}}]")
+
+
+def rule(text: str) -> str:
+    return alias(f"{{endpoints: [https://a.example], rules: [{text}]}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("", 1, "the file is empty"),
+        ("version: 1\ndomains: [", 2, "not YAML"),
+        ("[" * 5000, 1, "not YAML"),
+        ("- version", 1, "expected a mapping with version, domains, found a list"),
+        ("domains: {a.test: {x: https://a.example}}", 1, "version is missing"),
+        ("version: 1", 1, "domains is missing"),
+        ("version: 2\ndomains: {a.test: {x: https://a.example}}", 1, "version: this release reads version 1"),
+        ("version: 1\ndomians: {}\ndomains: {a.test: {x: https://a}}", 2, "did you mean domains?"),
+        ("version: 1\ndomains:\n  a..test: {x: https://a}", 3, "domains › a..test: is no domain"),
+        ("version: 1\ndomains:\n  a.test:\n", 3, "expected a mapping of aliases"),
+        ("version: 1\ndomains:\n  a.test: {}\n", 3, "has no alias"),
+        ("version: 1\ndomains:\n  a.test: {x: https://a}\n  A.test: {x: https://a}", 4, "twice"),
+        ("version: 1\ndomains:\n  a.test:\n    x: https://a\n    x: https://b", 5, "first in line 4"),
+        (
+            "version: 1\ndomains:\n  a.test:\n    x: https://a\n    X: https://b",
+            5,
+            "case makes no difference",
+        ),
+        ("version: 1\ndomains:\n  a.test:\n    a b: https://a", 4, "is no local-part"),
+        ("version: 1\ndomains:\n  a.test:\n    /(/: https://a", 4, "is no RE2 expression: missing )"),
+        ("version: 1\ndomains:\n  a.test:\n    /(?=a)/: https://a", 4, "is no RE2 expression"),
+        ("version: 1\ndomains:\n  a.test:\n    x: ftp://a", 4, "expected https://"),
+        ("version: 1\ndomains:\n  a.test:\n    x: https://u:p@a", 4, "write them as basic_auth"),
+        ("version: 1\ndomains:\n  a.test:\n    x: 'https://a b'", 4, "a space or a control character"),
+        ("version: 1\ndomains:\n  a.test:\n    x: https://a:99999/", 4, "Port out of range"),
+        ("version: 1\ndomains:\n  a.test:\n    x:", 4, "found nothing"),
+        ("version: 1\ndomains:\n  a.test:\n    x: [https://a]", 4, "found a list"),
+        (alias("rules: []"), 4, "endpoints is missing"),
+        (alias("endpoints: []"), 5, "expected 1 to 10 endpoints, found 0"),
+        (alias("endpoints: [https://a, https://a]"), 5, "POSTed to it twice"),
+        (alias("{endpoints: [https://a], mode: through}"), 5, "mode through is not built yet"),
+        (alias("{endpoints: [https://a], mode: sync}"), 5, "'sync' is unknown"),
+        (alias("{endpoints: [https://a], residency: true}"), 5, "data residency is not built yet"),
+        (alias("{endpoints: [https://a], storage: mine}"), 5, "not built yet"),
+        (alias("{endpoints: [https://a], priority: 3}"), 5, "only patterns have a priority"),
+        (alias("{endpoints: [https://a], attachments: {inline_below: 9 potatoes}}"), 5, "192KiB or 5MB"),
+        (alias("{endpoints: [https://a], attachments: {inline_below: 9MiB}}"), 5, "would not fit"),
+        (endpoint("secrets: x"), 5, "unknown key; did you mean secret?"),
+        (endpoint("secret: whsec_short"), 5, "24 to 64 octets"),
+        (endpoint("format: postmrk"), 5, "did you mean postmark?"),
+        (endpoint("include: [raw]"), 5, "'raw' is unknown"),
+        (endpoint("basic_auth: nocolon"), 5, "user:password"),
+        (endpoint("signing_key: nope"), 5, "not PEM"),
+        (endpoint("headers: {webhook-id: x}"), 5, "is set by Mailchute itself"),
+        (endpoint("headers: {'a b': x}"), 5, "is no header field name"),
+        (endpoint('headers: {a: "x\\r\\ny: z"}'), 5, "control character"),
+        (alias("endpoints: [{format: native}]"), 5, "url is missing"),
+        (rule("{if: 'spam.scroe > 1', then: block}"), 5, "spam.score"),
+        (rule("{if: 'spam.score >', then: block}"), 5, "character"),
+        (rule("{if: 'spam.score > 1', then: drop}"), 5, "expected one of allow, tag, block"),
+        (rule("{if: 'spam.score > 1', then: block, notify: true}"), 5, "not built yet"),
+        (rule("{if: 'spam.score > 1', then: block, notify: maybe}"), 5, "expected true or false"),
+        (rule("{if: 'spam.score > 1', then: block, tag: x}"), 5, "only a rule with `then: tag`"),
+        (rule("{then: block}"), 5, "if is missing"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_what_is_wrong(text: str, line: int, said: str) -> None:
+    with pytest.raises(BadSetting) as refused:
+        parse_routes(text)
+    lines = str(refused.value).splitlines()
+    assert any(one.startswith(f"routes.yml:{line}: ") and said in one for one in lines), lines
+
+
+def test_every_mistake_is_told_in_one_go_in_the_order_of_the_file() -> None:
+    text = "version: 3\ndomains:\n  a.test:\n    x: nope\n    y: {endpoint: [https://a]}\n"
+    with pytest.raises(BadSetting) as refused:
+        parse_routes(text)
+    numbers = [int(line.split(":")[1]) for line in str(refused.value).splitlines()]
+    assert numbers == [1, 4, 5, 5]
+
+
+def test_a_secret_is_never_repeated_in_what_is_said() -> None:
+    for text in ("secret: whsec_hunter2", "basic_auth: hunter2", "signing_key: hunter2"):
+        with pytest.raises(BadSetting) as refused:
+            parse_routes(endpoint(text))
+        assert "hunter2" not in str(refused.value)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="cannot be read: No such file"):
+        read_routes(tmp_path / "none.yml")
+    (tmp_path / "bad.yml").write_bytes(b"version: 1\n\xff\xfe")
+    with pytest.raises(BadSetting, match=r"bad\.yml:2: not UTF-8"):
+        read_routes(tmp_path / "bad.yml")
