@@ -18,6 +18,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     type: str  # "TXT", "A", …
     answers: tuple[str, ...]  # empty: the name or type does not exist
     error: str | None = None  # "timeout", "servfail"; None when there was an answer
+    exists: bool = True  # False: there is no such name at all (NXDOMAIN), of whatever type
 
 
 class SenderVerdict(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -78,6 +79,14 @@ class ArcVerdict(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     trusted: bool = False  # every sealer stands on the operator's list
 
 
+class SenderDomain(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the sender's domain could be written back to (RFC 5321, 5.1; RFC 7505)."""
+
+    domain: str | None = None  # of RFC5322.From, else of the reverse-path; None when there is neither
+    mx: bool | None = None  # it has MX records, or an address instead; None: the DNS did not say
+    null: bool = False  # it says that it takes no mail (null MX)
+
+
 class Auth(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """All that was established about the sender."""
 
@@ -88,6 +97,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     arc: ArcVerdict = ArcVerdict()
     iprev: Result = "none"  # forward-confirmed PTR (RFC 8601, 2.7.3)
     authentication_results: str = ""  # our own field body (RFC 8601), never taken from the mail
+    sender_domain: SenderDomain = SenderDomain()
 
 
 class Symbol(msgspec.Struct, frozen=True, kw_only=True):

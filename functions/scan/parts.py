@@ -1,0 +1,129 @@
+"""The parts of a mail as far as a filter reads them: cheap, bounded, and forgiving of anything."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import quopri
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mailchute.encoded_words import decode_words
+
+from .message import Message
+
+PARTS_MAX_COUNT = 100
+DEPTH_MAX_COUNT = 10
+TEXT_MAX_OCTETS = 128 * 1024  # of one text part, encoded: what a filter reads, not what is delivered
+HEADER_MAX_OCTETS = 16 * 1024  # of one part's header section
+
+_BOUNDARY = re.compile(rb"""boundary\s*=\s*(?:"([^"]{1,200})"|([^\s;"]{1,200}))""", re.IGNORECASE)
+_CHARSET = re.compile(rb"""charset\s*=\s*"?([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
+_FILENAME = re.compile(
+    rb"""(?:file)?name\*?(?:0\*?)?\s*=\s*(?:"([^"]{1,300})"|([^\s;"]{1,300}))""", re.IGNORECASE
+)
+_TYPE = re.compile(rb"\s*([A-Za-z0-9.+_-]{1,60}/[A-Za-z0-9.+_-]{1,60})")
+_FIELD = re.compile(
+    rb"^(content-type|content-transfer-encoding|content-disposition)[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_GAP = re.compile(rb"\r?\n\r?\n|\A\r?\n")
+
+
+@dataclass(frozen=True)
+class File:
+    """An attachment, by what it says of itself."""
+
+    name: str
+    media_type: str
+    head: bytes  # its first octets, decoded
+
+
+@dataclass
+class Parts:
+    """What was found in a mail."""
+
+    text: list[str] = field(default_factory=list)  # of text/plain parts
+    html: list[str] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
+    count: int = 0
+    is_cut: bool = False  # there was more than is read
+
+
+def parts_of(message: Message) -> Parts:
+    """Return the parts of the mail; raises nothing, and reads a bounded share of it."""
+    parts = Parts()
+    section = message.header_section
+    _read(message.content, len(message.content) - len(message.body), len(message.content), section, parts, 0)
+    return parts
+
+
+def _read(content: bytes, start: int, end: int, section: bytes, parts: Parts, depth: int) -> None:
+    parts.count += 1
+    if parts.count > PARTS_MAX_COUNT or depth > DEPTH_MAX_COUNT:
+        parts.is_cut = True
+        return
+    fields = {match[1].lower(): match[2] for match in _FIELD.finditer(section[:HEADER_MAX_OCTETS])}
+    declared = fields.get(b"content-type", b"text/plain")
+    match = _TYPE.match(declared)
+    media_type = match[1].decode("ascii").lower() if match else "text/plain"
+    boundary = _BOUNDARY.search(declared) if media_type.startswith("multipart/") else None
+    if boundary is not None:
+        for low, high in _entities(content, start, end, boundary[1] or boundary[2]):
+            gap = _GAP.search(content, low, min(high, low + HEADER_MAX_OCTETS))
+            body_at = gap.end() if gap else high
+            _read(content, body_at, high, content[low:body_at], parts, depth + 1)
+        return
+    encoding = fields.get(b"content-transfer-encoding", b"").strip().lower()
+    disposition = fields.get(b"content-disposition", b"").strip().lower()
+    name = _filename(fields.get(b"content-disposition", b"")) or _filename(declared)
+    if media_type in ("text/plain", "text/html") and not disposition.startswith(b"attachment"):
+        parts.is_cut = parts.is_cut or end - start > TEXT_MAX_OCTETS
+        octets = _decoded(content[start : min(end, start + TEXT_MAX_OCTETS)], encoding)
+        (parts.html if media_type == "text/html" else parts.text).append(_text(octets, declared))
+    elif name or not media_type.startswith("text/"):
+        head = _decoded(content[start : min(end, start + 1024)], encoding)[:512]
+        parts.files.append(File(name, media_type, head))
+
+
+def _entities(content: bytes, start: int, end: int, boundary: bytes) -> Iterator[tuple[int, int]]:
+    """Return where each entity between the delimiters starts and ends (RFC 2046, 5.1.1)."""
+    delimiter = b"--" + boundary
+    at = content.find(delimiter, start, end)
+    while at >= 0:
+        line_end = content.find(b"\n", at, end)
+        if line_end < 0 or content.startswith(b"--", at + len(delimiter)):
+            return
+        following = content.find(b"\n" + delimiter, line_end, end)
+        yield line_end + 1, following if following >= 0 else end
+        at = following + 1 if following >= 0 else -1
+
+
+def _filename(field_body: bytes) -> str:
+    match = _FILENAME.search(field_body)
+    if match is None:
+        return ""
+    return decode_words((match[1] or match[2]).decode("utf-8", "replace")).strip()
+
+
+def _decoded(octets: bytes, encoding: bytes) -> bytes:
+    if encoding == b"base64":
+        octets = octets.translate(None, b"\r\n \t")
+        try:
+            return base64.b64decode(octets[: len(octets) // 4 * 4])
+        except (binascii.Error, ValueError):
+            return b""
+    return quopri.decodestring(octets) if encoding == b"quoted-printable" else octets
+
+
+def _text(octets: bytes, declared: bytes) -> str:
+    match = _CHARSET.search(declared)
+    name = match[1].decode("ascii") if match else "utf-8"
+    try:
+        if not codecs.lookup(name)._is_text_encoding or name.lower() in ("idna", "unicode_escape"):
+            name = "latin-1"
+        return octets.decode(name, "replace")
+    except (LookupError, ValueError):
+        return octets.decode("latin-1")

@@ -1,0 +1,65 @@
+"""What the DNS says about the client's address and the sender's domain."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from mailchute.errors import LookupFailed
+from mailchute.resolver import reverse_name_of
+from mailchute.verdicts import Result, SenderDomain
+
+from .lookups import Lookups
+
+PTR_MAX_COUNT = 10  # looked at; as SPF does (RFC 7208, 4.6.4)
+
+
+@dataclass(frozen=True)
+class Reverse:
+    """The result of iprev (RFC 8601, 2.7.3)."""
+
+    result: Result
+    name: str | None = None  # the client's name, when its PTR is forward-confirmed
+
+
+def check_reverse(client_ip: str, lookups: Lookups) -> Reverse:
+    """Return whether the client's PTR record names a host that has the client's address."""
+    try:
+        address = ipaddress.ip_address(client_ip)
+    except ValueError:
+        return Reverse("none")
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    kind = "A" if address.version == 4 else "AAAA"
+    is_silent = False
+    try:
+        names = lookups.lookup(reverse_name_of(str(address)), "PTR").texts
+    except LookupFailed:
+        return Reverse("temperror")
+    for name in names[:PTR_MAX_COUNT]:
+        try:
+            found = lookups.lookup(name, kind).texts
+        except LookupFailed:
+            is_silent = True
+            continue
+        if any(ipaddress.ip_address(text) == address for text in found):
+            return Reverse("pass", name.lower())
+    if is_silent:
+        return Reverse("temperror")
+    return Reverse("fail" if names else "permerror")
+
+
+def check_sender_domain(domain: str | None, lookups: Lookups) -> SenderDomain:
+    """Return whether mail could be sent back to this domain (RFC 5321, 5.1; RFC 7505)."""
+    if domain is None:
+        return SenderDomain()
+    try:
+        exchanges = lookups.lookup(domain, "MX").texts
+        if exchanges:
+            is_null = all(text.partition(" ")[2] in ("", ".") for text in exchanges)
+            return SenderDomain(domain=domain, mx=not is_null, null=is_null)
+        return SenderDomain(
+            domain=domain, mx=bool(lookups.lookup(domain, "A").texts or lookups.lookup(domain, "AAAA").texts)
+        )
+    except LookupFailed:
+        return SenderDomain(domain=domain)

@@ -1,0 +1,168 @@
+"""scan from call to answer: real DNS queries, real signatures, one report."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dkim
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from mailchute import wire
+from mailchute.alias import AliasSnapshot, EndpointSnapshot
+from mailchute.envelope import Envelope, Path
+from mailchute.function import Call
+from mailchute.mail import ContentRef, MailObject
+from mailchute.verdicts import ScanReport
+
+from functions.scan import handler
+from tests.servers.dns import DnsServer
+
+HAM = (
+    b"From: Joe <joe@example.org>\r\nTo: support@inbox.test\r\nSubject: Question about the invoice\r\n"
+    b"Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n\r\n"
+    b"Hello,\r\n\r\ncould you send me the invoice for  October?\r\n\r\nJoe\r\n\r\n"
+)
+SPAM = (
+    b'From: "Winner" <win@example.org>\r\nSubject: YOU WON 1,000,000 DOLLARS!!!\r\n'
+    b"Content-Type: text/html\r\n\r\n<html>Dear beneficiary, act now and click here to claim your"
+    b" 1,000,000 US dollars. Work from home, risk-free! To be removed reply.</html>\r\n"
+)
+GOOD = {"client_ip": "192.0.2.1", "helo": "mx.example.org", "reverse_path": "joe@example.org"}
+
+Post = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture(scope="module")
+def signed(key: rsa.RSAPrivateKey) -> bytes:
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    signature: bytes = dkim.sign(HAM, b"s1", b"example.org", pem)
+    return signature + HAM
+
+
+@pytest.fixture
+def scanning(dns: DnsServer, key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> Iterator[DnsServer]:
+    spki = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    dns.zone.update(
+        {
+            "example.org": {
+                "TXT": ["v=spf1 ip4:192.0.2.0/24 -all"],
+                "MX": ["10 mx.example.org"],
+                "A": ["192.0.2.1"],
+            },
+            "mx.example.org": {"A": ["192.0.2.1"], "TXT": ["v=spf1 a -all"]},
+            "s1._domainkey.example.org": {"TXT": ["v=DKIM1; k=rsa; p=" + base64.b64encode(spki).decode()]},
+            "_dmarc.example.org": {"TXT": ["v=DMARC1; p=reject"]},
+            "1.2.0.192.in-addr.arpa": {"PTR": ["mx.example.org"]},
+        }
+    )
+    monkeypatch.setenv("MAILCHUTE_DNS", dns.address)
+    monkeypatch.setenv("MAILCHUTE_HOSTNAME", "mx.us.example")
+    handler.start()
+    yield dns
+    handler.stop()
+
+
+def post(content: bytes, **envelope: str) -> dict[str, Any]:
+    call = Call(body=content, content_type=wire.MESSAGE, headers={"mail-envelope": json.dumps(envelope)})
+    answer = handler.handle(call)
+    assert (answer.status, answer.content_type) == (200, wire.JSON), answer.body
+    report: dict[str, Any] = json.loads(answer.body)
+    return report
+
+
+@pytest.mark.usefixtures("scanning")
+def test_an_honest_mail_is_authenticated_and_no_spam(signed: bytes) -> None:
+    report = post(signed, **GOOD)
+    auth, sender = report["auth"], report["auth"]["sender"]
+    assert (sender["authenticated"], sender["address"]) == (True, "joe@example.org")
+    assert (sender["via"], sender["domain"]) == ("dkim", "example.org")
+    assert (auth["spf"]["result"], auth["spf"]["heloResult"]) == ("pass", "pass")
+    assert [(s["result"], s["aligned"]) for s in auth["dkim"]] == [("pass", True)]
+    assert (auth["dmarc"]["result"], auth["dmarc"]["policy"]) == ("pass", "reject")
+    assert (auth["iprev"], report["ptr"]) == ("pass", "mx.example.org")
+    assert auth["senderDomain"] == {"domain": "example.org", "mx": True, "null": False}
+    assert auth["authenticationResults"].startswith("mx.us.example; spf=pass smtp.mailfrom=joe@example.org")
+    assert not report["spam"]["isSpam"]
+    assert report["spam"]["score"] < 5.0
+
+
+@pytest.mark.usefixtures("scanning")
+def test_a_plain_spam_lies_on_the_other_side_of_the_threshold() -> None:
+    report = post(SPAM, client_ip="198.51.100.7", helo="bad", reverse_path="joe@example.org")
+    assert report["auth"]["dmarc"]["result"] == "fail"
+    assert report["spam"]["isSpam"]
+    assert report["spam"]["probability"] > 0.5
+    assert not post(HAM)["spam"]["isSpam"]
+
+
+@pytest.mark.usefixtures("scanning")
+def test_our_own_trace_fields_are_not_looked_at(signed: bytes) -> None:
+    trace = b"Received: from x by mx.us.example; Sat, 21 Nov 2026 10:00:00 +0000\r\n"
+    report = wire.decode(
+        handler.handle(Call(body=wire.encode(mail_of(trace + signed, len(trace))))).body, ScanReport
+    )
+    assert [verdict.result for verdict in report.auth.dkim] == ["pass"]
+
+
+@pytest.mark.usefixtures("scanning")
+def test_a_silent_dns_is_a_temperror_that_names_what_was_asked(scanning: DnsServer, signed: bytes) -> None:
+    scanning.zone["s1._domainkey.example.org"] = "servfail"
+    scanning.zone["example.org"] = {"TXT": "servfail"}
+    auth = post(signed, **GOOD)["auth"]
+    assert auth["spf"]["result"] == "temperror"
+    assert "example.org" in auth["spf"]["reason"]
+    assert auth["dkim"][0]["result"] == "temperror"
+    assert "s1._domainkey.example.org" in auth["dkim"][0]["reason"]
+    assert auth["dmarc"]["result"] == "temperror"
+    assert not auth["sender"]["authenticated"]
+
+
+def test_a_reference_is_refused_for_good() -> None:
+    ref = ContentRef(bucket="content", name="x", size_octets=1, sha256="0" * 64)
+    assert handler.handle(Call(body=wire.encode(mail_of(ref, 0)))).status == 422
+
+
+@pytest.mark.parametrize("envelope", ["{", '{"client_ip": "nonsense"}', '{"reverse_path": "nonsense"}', "[]"])
+def test_an_envelope_that_is_none_is_refused(envelope: str) -> None:
+    call = Call(body=HAM, content_type=wire.MESSAGE, headers={"mail-envelope": envelope})
+    assert handler.handle(call).status == 422
+
+
+def mail_of(content: bytes | ContentRef, trace_octets: int) -> MailObject:
+    return MailObject(
+        id="msg_1",
+        envelope=Envelope(
+            reverse_path=Path("joe", "example.org"),
+            forward_path=Path("support", "inbox.test"),
+            client_ip="192.0.2.1",
+            helo="mx.example.org",
+        ),
+        alias=AliasSnapshot(
+            account_id="acc_1",
+            domain_id="dom_1",
+            alias_id="als_1",
+            address="support@inbox.test",
+            endpoints=(EndpointSnapshot(id="end_1"),),
+        ),
+        received_at=datetime(2026, 11, 21, tzinfo=UTC),
+        content=content,
+        fingerprint="f" * 64,
+        size_octets=1,
+        trace_octets=trace_octets,
+    )
