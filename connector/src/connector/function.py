@@ -110,6 +110,7 @@ class Function:
         async with self._alone:  # holds back the pump
             await self._idle.wait()
             value = _Value(body, is_single=True)
+            self._opened()
             await self._send([value])
             answer = await value.answer
         self._pump()
@@ -129,14 +130,17 @@ class Function:
             ):
                 octets += len(self._queue[0].body)
                 values.append(self._queue.popleft())
+            self._opened()
             task = asyncio.ensure_future(self._send(values))
             self._calls.add(task)
             task.add_done_callback(self._calls.discard)
 
-    async def _send(self, values: list[_Value]) -> None:
+    def _opened(self) -> None:
         self._young_count += 1
         self._open_count += 1
         self._idle.clear()
+
+    async def _send(self, values: list[_Value]) -> None:
         has_aged = False
 
         def age() -> None:
@@ -144,7 +148,7 @@ class Function:
             if not has_aged:
                 has_aged = True
                 self._young_count -= 1
-                self._pump()
+            self._pump()
 
         timer = asyncio.get_running_loop().call_later(YOUNG_S, age)
         try:
