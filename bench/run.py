@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from dataclasses import asdict
@@ -29,6 +31,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, help="also write the page here, in Markdown")
     arguments.add_argument("--keep", action="store_true", help="keep the working folder with its logs")
     options = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what runs is stopped
     sizes = QUICK if options.quick else FULL
     # not the system's temporary folder, which may be memory: there an fsync costs nothing
     folder = Path(tempfile.mkdtemp(prefix="mailchute-bench-", dir="/var/tmp"))
