@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import mimetypes
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +14,7 @@ from msgspec import UNSET
 from .bodies import Part
 from .draft import Upload
 from .filenames import made_filename, safe_filename
+from .inline_files import InlineFile
 from .nested import glance_at
 from .signatures import detected_type
 from .words import text_of
@@ -47,6 +50,17 @@ class Tray:
             disposition="inline" if is_inline else "attachment",
             message=message,
         )
+
+    def take_files(self, files: Iterable[InlineFile]) -> None:
+        """Add files that stood in a text or a winmail.dat."""
+        for name, octets in files:
+            number = len(self.attachments) + 1
+            media_type = mimetypes.guess_type(name, strict=True)[0] or "application/octet-stream"
+            self.put(
+                octets,
+                filename=safe_filename(name) or made_filename(number, media_type),
+                content_type=media_type,
+            )
 
     def put(
         self,

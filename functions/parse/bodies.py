@@ -10,6 +10,7 @@ from mailchute.payload import BodyPart
 from . import charset
 from .entity import Entity
 from .flowed import unflowed
+from .inline_files import InlineFile, taken_out
 from .parameters import read_parameters
 from .words import decode_words
 
@@ -43,6 +44,7 @@ class Bodies:
     slots: list[Slot] = field(default_factory=list)
     attachments: list[Part] = field(default_factory=list)
     parts: list[BodyPart] = field(default_factory=list)
+    files: list[InlineFile] = field(default_factory=list)  # that stood in the text
 
 
 def sort_leaves(root: Entity) -> Bodies:
@@ -93,7 +95,11 @@ def _take_leaf(entity: Entity, bodies: Bodies) -> None:
         bodies.attachments.append(Part(entity, filename, disposition))
         return
     declared = entity.parameters.get("charset")
-    decoded = charset.decode(entity.body(), declared)
+    octets = entity.body()
+    if entity.media_type == "text/plain":
+        octets, files = taken_out(octets)
+        bodies.files.extend(files)
+    decoded = charset.decode(octets, declared)
     text = decoded.text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
     bodies.parts.append(
         BodyPart(content_type=entity.media_type, charset_declared=declared, charset_used=decoded.charset)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 from typing import NamedTuple
 
+from .charset_guess import SAMPLE_OCTETS, guessed_charset
+
 UNDECLARED = frozenset({"", "us-ascii", "ascii", "unknown-8bit", "x-unknown", "unknown", "default", "binary"})
 
 # Declared names → Python codec. No utf-7 (it hides markup from filters), no unicode_escape, no codec
@@ -66,20 +68,40 @@ def decode(octets: bytes, declared: str | None) -> Decoded:
     ):
         return Decoded(octets.decode("ascii"), name if name in _CODECS else "us-ascii")
     codec = _CODECS.get(name)
-    if codec is not None:
+    # A 7-bit or 8-bit name says nothing about escape sequences: undeclared ISO-2022-JP is common.
+    is_escaped = b"\x1b$" in octets or b"\x1b(" in octets
+    if codec is not None and not (is_escaped and not name.startswith("iso-2022")):
         text = _strictly(octets, codec)
-        if text is not None:
+        if text is not None and not (codec == "cp1252" and _was_mislabelled(octets)):
             return Decoded(text, name)
     return found_out(octets, name)
 
 
 def found_out(octets: bytes, declared: str = "") -> Decoded:
-    """Return the octets in the charset that fits them best."""
-    text = _strictly(octets, "utf-8")
-    if text is not None:
+    """Return the octets in the charset that fits them best, when the declared one is none or does not fit."""
+    if b"\x1b" in octets and (text := _strictly(octets, "iso2022_jp_ext")) is not None:
+        return Decoded(text, "iso-2022-jp")
+    if (text := _strictly(octets, "utf-8")) is not None:
         return Decoded(text, "utf-8")
-    codec = _CODECS.get(declared, "cp1252")
-    return Decoded(octets.decode(codec, "replace"), declared if declared in _CODECS else "windows-1252")
+    if declared in ("utf-8", "utf8") and _is_nearly_utf8(octets):
+        return Decoded(octets.decode("utf-8", "replace"), "utf-8")
+    name = guessed_charset(octets)
+    return Decoded(
+        octets.decode(_CODECS[name], "replace") if name != "windows-1252" else _as_browsers_do(octets), name
+    )
+
+
+def _is_nearly_utf8(octets: bytes) -> bool:
+    """Say whether all but a few characters are UTF-8: a text cut in the middle of one, or pasted together."""
+    sample = octets[:SAMPLE_OCTETS]
+    broken = sample.decode("utf-8", "replace").count("\ufffd")
+    good = sum(1 for octet in sample if octet >= 0xC2) - broken
+    return good > 4 * broken
+
+
+def _was_mislabelled(octets: bytes) -> bool:
+    """Say whether octets labelled Latin-1, which any octets are, make sense as UTF-8: then they are that."""
+    return _strictly(octets, "utf-8") is not None
 
 
 def _strictly(octets: bytes, codec: str) -> str | None:

@@ -6,6 +6,7 @@ An entity keeps offsets into the octets it was read from; a body is decoded when
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -60,7 +61,7 @@ class _Walk:
     """What the whole tree may still cost."""
 
     parts_left: int = PARTS_MAX_COUNT
-    nested_left: int = NESTED_MAIL_MAX_COUNT
+    nesting: int = 0  # how many mails deep it is now
 
 
 def read_mail(octets: bytes, start: int = 0, end: int | None = None) -> Entity:
@@ -86,7 +87,7 @@ def _read(octets: bytes, start: int, end: int, default_type: str, depth: int, wa
     entity.defects.extend(section.defects)
     if media_type.startswith("multipart/"):
         _read_parts(entity, walk)
-    elif media_type in MAIL_TYPES:
+    elif media_type in MAIL_TYPES or media_type == "message/external-body":  # RFC 2046, 5.2.3: a phantom mail
         _read_nested(entity, walk)
     return entity
 
@@ -96,25 +97,23 @@ def _content_type(section: HeaderSection, default_type: str) -> tuple[str, dict[
     if body is None:
         return default_type, {}
     media_type, parameters = read_parameters(body)
-    if media_type == "text":  # as mail was written before MIME was a standard
-        media_type = "text/plain"
-    main, slash, sub = media_type.partition("/")
-    if not slash or not main or not sub or " " in media_type:
-        return (
-            "text/plain" if default_type == "message/rfc822" else default_type
-        ), parameters  # RFC 2045, 5.2
+    if not media_type:
+        return default_type, parameters
+    main, _, sub = media_type.partition("/")
+    if not main or not sub or " " in media_type:
+        return _BARE_TYPES.get(media_type, "application/octet-stream"), parameters  # RFC 2049, 2
     return media_type, parameters
 
 
+# How text was declared before MIME was a standard, and by programs that never read it.
+_BARE_TYPES = {"text": "text/plain", "plain": "text/plain", "ascii": "text/plain", "html": "text/html"}
+
+
 def _read_parts(entity: Entity, walk: _Walk) -> None:
-    boundary = entity.parameters.get("boundary", "").rstrip().encode("utf-8", "surrogateescape")
-    if not boundary:
-        entity.defects.append("no-boundary")
-        return
-    default_type = (
-        "message/rfc822" if entity.media_type == "multipart/digest" else "text/plain"
-    )  # RFC 2046, 5.1.5
-    ranges, closed = _ranges(entity.octets, entity.start, entity.end, b"--" + boundary)
+    declared = entity.parameters.get("boundary", "").encode("utf-8", "surrogateescape")
+    # RFC 2046, 5.1.5
+    default_type = "message/rfc822" if entity.media_type == "multipart/digest" else "text/plain"
+    ranges, closed = _found_ranges(entity, declared)
     if not ranges:
         entity.defects.append("boundary-not-found")
     elif not closed:
@@ -123,7 +122,31 @@ def _read_parts(entity: Entity, walk: _Walk) -> None:
         entity.children.append(_read(entity.octets, start, end, default_type, entity.depth + 1, walk))
 
 
-def _ranges(octets: bytes, start: int, end: int, delimiter: bytes) -> tuple[list[tuple[int, int]], bool]:
+def _found_ranges(entity: Entity, boundary: bytes) -> _Ranges:
+    """Look for the boundary as declared, without the blanks at its end, with text after it, by its looks."""
+    found: _Ranges = [], False
+    trimmed = boundary.rstrip()
+    for delimiter, is_strict in ((boundary, True), (trimmed, True), (trimmed, False)) if trimmed else ():
+        found = _ranges(entity.octets, entity.start, entity.end, b"--" + delimiter, is_strict)
+        if found[0]:
+            return found
+    guessed = _LOOKS_LIKE_PART.search(entity.octets, entity.start, entity.end)
+    if guessed is not None:
+        entity.defects.append("boundary-guessed")
+        found = _ranges(entity.octets, entity.start, entity.end, guessed[1].rstrip(), True)
+    return found
+
+
+# A line that begins with two hyphens right before a field of MIME: the boundary, whatever was declared.
+_LOOKS_LIKE_PART = re.compile(
+    rb"^(--[^\r\n]{0,200})\r?\n(?=content-[a-z-]{1,40}:)", re.IGNORECASE | re.MULTILINE
+)
+
+
+_Ranges = tuple[list[tuple[int, int]], bool]
+
+
+def _ranges(octets: bytes, start: int, end: int, delimiter: bytes, is_strict: bool) -> _Ranges:
     """Return the ranges between delimiter lines (RFC 2046, 5.1.1), and whether the last one closes."""
     ranges: list[tuple[int, int]] = []
     part_start = -1
@@ -138,8 +161,10 @@ def _ranges(octets: bytes, start: int, end: int, delimiter: bytes) -> tuple[list
         line_end = octets.find(b"\n", position, end)
         line_end = end if line_end < 0 else line_end
         rest = octets[position:line_end].rstrip()
-        if rest not in (b"", b"--"):
-            continue
+        if rest and rest != b"--":
+            if is_strict or not rest.startswith((b" ", b"\t", b"--")):
+                continue
+            rest = b"--" if rest.startswith(b"--") else b""
         if part_start >= 0:
             ranges.append((part_start, max(part_start, _before_line_end(octets, found))))
         if rest:
@@ -163,8 +188,8 @@ def _before_line_end(octets: bytes, position: int) -> int:
 
 def _read_nested(entity: Entity, walk: _Walk) -> None:
     """Read the mail inside; one that is encoded (forbidden by RFC 2046, 5.2.1, and done) is decoded first."""
-    walk.nested_left -= 1
-    if walk.nested_left < 0:
+    walk.nesting += 1
+    if walk.nesting > NESTED_MAIL_MAX_COUNT:
         raise LimitExceeded("nested-mails")
     if entity.encoding in IDENTITY:
         octets, start, end = entity.octets, entity.start, entity.end
@@ -172,3 +197,4 @@ def _read_nested(entity: Entity, walk: _Walk) -> None:
         octets = entity.body()
         start, end = 0, len(octets)
     entity.children.append(_read(octets, start, end, "text/plain", entity.depth + 1, walk))
+    walk.nesting -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from .limits import (
@@ -11,8 +12,11 @@ from .limits import (
     LimitExceeded,
 )
 
-_NAME_OCTETS = frozenset(range(33, 127)) - {ord(":")}  # RFC 5322, 3.6.8: ftext
-_BLANKS = b" \t"
+# A field name is printable ASCII without the colon (RFC 5322, 3.6.8); blanks before the colon are
+# obsolete (4.5) and taken. A line that begins with a blank continues the field (2.2.3).
+_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)")
+_BLANK_LINE = re.compile(rb"\r?\n")
+_LINE = re.compile(rb"([^\n]*+)(?:\n|\Z)")
 
 
 class Field(NamedTuple):
@@ -20,7 +24,7 @@ class Field(NamedTuple):
 
     name: str  # as written
     key: str  # lower case, to look it up by
-    body: bytes  # without the colon and the last line end; still folded
+    body: bytes  # what follows the colon; still folded
 
 
 class HeaderSection:
@@ -48,7 +52,8 @@ def read_header_section(octets: bytes, start: int = 0, end: int | None = None) -
     Read the header section that begins at `start`.
 
     Takes lines ended by CRLF or LF. A line that is neither a field nor the continuation of one ends the
-    section and belongs to the body, as all MUAs have it; an mbox "From " line at the top is passed over.
+    section and belongs to the body, unless a field follows it at once: then it is kept as a field without
+    a name. An mbox "From " line at the top is passed over.
 
     Returns:
         The section, and the offset where the body begins.
@@ -60,54 +65,34 @@ def read_header_section(octets: bytes, start: int = 0, end: int | None = None) -
     fields: list[Field] = []
     defects: list[str] = []
     position = start
-    name, body_start, body_end = b"", 0, 0  # the field being gathered; none while name is empty
     while position < end:
-        line_end = octets.find(b"\n", position, end)
-        line_end = end if line_end < 0 else line_end
-        text_end = line_end - 1 if line_end > position and octets[line_end - 1] == 13 else line_end
-        if text_end == position:  # the empty line
-            position = line_end + 1
+        if (blank := _BLANK_LINE.match(octets, position, end)) is not None:
+            position = blank.end()
             break
-        if octets[position] in _BLANKS and name:
-            if not octets[position:text_end].strip():
-                defects.append("blank-continuation")
-            body_end = text_end
+        match = _FIELD.match(octets, position, end)
+        if match is not None:
+            fields.append(_field(match[1], match[2]))
+            position = match.end()
         else:
-            colon = _colon_of(octets, position, text_end)
-            if colon < 0:
-                if _is_mbox_line(octets, position) and not fields and not name:
-                    position = line_end + 1
-                    continue
+            line = _LINE.match(octets, position, end)
+            assert line is not None  # it matches anything
+            is_mbox = position == start and line[1].startswith((b"From ", b">From "))
+            if not is_mbox and not _FIELD.match(octets, line.end(), end):
                 defects.append("header-section-not-ended")
                 break
-            if name:
-                fields.append(_field(name, octets, body_start, body_end))
-            name, body_start, body_end = octets[position:colon].rstrip(_BLANKS), colon + 1, text_end
-            if len(fields) >= HEADER_FIELDS_MAX_COUNT:
-                raise LimitExceeded("header-count")
-        position = line_end + 1
+            if not is_mbox:
+                defects.append("header-line-without-name")
+                fields.append(_field(b"", line[1]))
+            position = line.end()
+        if len(fields) > HEADER_FIELDS_MAX_COUNT:
+            raise LimitExceeded("header-count")
         if position - start > HEADER_SECTION_MAX_OCTETS:
             raise LimitExceeded("header-section-size")
-    if name:
-        fields.append(_field(name, octets, body_start, body_end))
-    return HeaderSection(fields, tuple(defects)), min(position, end)
+    return HeaderSection(fields, tuple(defects)), position
 
 
-def _field(name: bytes, octets: bytes, body_start: int, body_end: int) -> Field:
-    if body_end - body_start > HEADER_FIELD_MAX_OCTETS:
+def _field(name: bytes, body: bytes) -> Field:
+    if len(body) > HEADER_FIELD_MAX_OCTETS:
         raise LimitExceeded("header-field-size")
     text = name.decode("ascii")
-    return Field(text, text.lower(), octets[body_start:body_end])
-
-
-def _colon_of(octets: bytes, start: int, end: int) -> int:
-    """Return the offset of the colon that ends a field name, or -1 where the line is no field."""
-    colon = octets.find(b":", start, end)
-    if colon <= start:
-        return -1
-    name = octets[start:colon].rstrip(_BLANKS)  # RFC 5322, 4.5: obsolete, blanks before the colon
-    return colon if name and _NAME_OCTETS.issuperset(name) else -1
-
-
-def _is_mbox_line(octets: bytes, start: int) -> bool:
-    return octets.startswith((b"From ", b">From "), start)
+    return Field(text, text.lower(), body)

@@ -13,7 +13,6 @@ HEADER_FIELD_MAX_OCTETS = 64 * 1024  # a To of 1,000 addresses needs about 50 KB
 HEADER_FIELDS_MAX_COUNT = 1_000
 ADDRESSES_MAX_COUNT = 1_000  # of one field; RFC 5321, 4.5.3.1.8 promises no more than 100 recipients
 PARAMETERS_MAX_COUNT = 50  # of one Content-Type; continuations of RFC 2231 included
-ENCODED_WORDS_MAX_COUNT = 1_000  # of one field: 75 octets each at most (RFC 2047, 2)
 
 # Structure. MTAs stop at 100 levels and mail clients at about 20; each level costs a search of its range.
 DEPTH_MAX_COUNT = 50
@@ -30,13 +29,3 @@ FILENAME_MAX_CHARACTERS = 200  # most file systems take 255 octets
 
 class LimitExceeded(Exception):
     """The mail goes over a limit; its text is the limit's name in `security.limits`."""
-
-
-def check_header_section(octets: bytes, start: int, end: int) -> None:
-    """
-    Raise LimitExceeded when the header section octets[start:end] is too large to be read.
-
-    Counts lines that begin a field and the longest field, without decoding anything.
-    """
-    if end - start > HEADER_SECTION_MAX_OCTETS:
-        raise LimitExceeded("header-section-size")

@@ -20,6 +20,7 @@ from .entity import Entity, read_mail
 from .message import message_of, thread_of
 from .rules import deciding_rule
 from .settings import WorkerSettings
+from .winmail import open_tnef
 
 
 def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
@@ -33,6 +34,7 @@ def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
     octets = content_octets(mail)
     root = read_mail(octets, mail.trace_octets)
     bodies = sort_leaves(root)
+    open_tnef(bodies)
     limits: list[str] = []
     include = {name for endpoint in alias.endpoints for name in endpoint.include}
     content = content_of(bodies, engine=settings.markdown, include=include, limits=limits)
@@ -44,6 +46,7 @@ def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
     )
     for part in bodies.attachments:
         tray.take(part)
+    tray.take_files(bodies.files)
     author = author_of(_header_octets(octets, mail.trace_octets, root))
     message = message_of(
         mail,
