@@ -12,7 +12,7 @@ from mailchute.errors import ContentMissing
 from mailchute.jetstream import Publisher
 from mailchute.journal import Event, event_id_of
 from mailchute.mail import MailObject
-from mailchute.schedule import next_attempt_in_s, offsets_of
+from mailchute.schedule import attempt_number_of, next_attempt_in_s
 from mailchute.stored import read_stored
 
 from connector.answer import value_of
@@ -63,7 +63,7 @@ def attempted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[floa
     first_at = owed.first_attempt_at or outcome.started_at
     age_s = (outcome.started_at - first_at).total_seconds()
     # By age, like the schedule: attempts made by hand or after a crash count as the one they follow.
-    attempt = max(1, sum(offset_s <= age_s for offset_s in offsets_of(owed.id, gaps_s)))
+    attempt = attempt_number_of(owed.id, age_s=age_s, gaps_s=gaps_s)
     stamp = int(outcome.started_at.timestamp() * 1_000)
     made = _event(
         owed,

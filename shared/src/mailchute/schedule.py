@@ -9,6 +9,7 @@ from itertools import accumulate
 # Seconds between attempts; the example schedule of Standard Webhooks, "Retry schedule".
 GAPS_S: tuple[float, ...] = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 JITTER = 0.2  # a gap varies by at most this share, either way
+EARLY = 0.1  # an attempt in the last tenth of a gap counts as the one due at its end
 RETRY_AFTER_LIMIT = 2  # Retry-After is heeded up to this many times our own delay
 
 
@@ -26,6 +27,16 @@ def offsets_of(delivery_id: str, gaps_s: tuple[float, ...] = GAPS_S) -> tuple[fl
     )
 
 
+def attempt_number_of(delivery_id: str, *, age_s: float, gaps_s: tuple[float, ...] = GAPS_S) -> int:
+    """
+    Return which attempt of the schedule one made at this age is; counts from 1.
+
+    One made in the last tenth of a gap counts as the one due at its end: clocks of two machines
+    differ, and an attempt that is early by that much must not be made twice.
+    """
+    return max(1, sum(reached_s <= age_s for reached_s in _reached(delivery_id, gaps_s)))
+
+
 def next_attempt_in_s(
     delivery_id: str,
     *,
@@ -41,16 +52,27 @@ def next_attempt_in_s(
     Args:
         first_attempt_at: When the first attempt began.
         attempted_at: When the attempt that just failed began.
-        retry_after_s: What the endpoint asked for, counted from now.
+        retry_after_s: What the endpoint asked for, counted from now; heeded up to RETRY_AFTER_LIMIT
+            times the gap between that attempt and the next.
 
     Returns:
         None when the failed attempt was made at or past the last offset: the schedule is exhausted.
     """
     age_s = (attempted_at - first_attempt_at).total_seconds()
-    due_s = next((s for s in offsets_of(delivery_id, gaps_s) if s > age_s), None)
-    if due_s is None:
+    attempt = attempt_number_of(delivery_id, age_s=age_s, gaps_s=gaps_s)
+    offsets = offsets_of(delivery_id, gaps_s)
+    if attempt == len(offsets):
         return None
+    due_s = offsets[attempt]
     delay_s = max(0.0, (first_attempt_at + timedelta(seconds=due_s) - now).total_seconds())
     if retry_after_s is not None:
-        delay_s = min(max(delay_s, retry_after_s), RETRY_AFTER_LIMIT * delay_s)
+        delay_s = max(delay_s, min(retry_after_s, RETRY_AFTER_LIMIT * (due_s - age_s)))
     return delay_s
+
+
+def _reached(delivery_id: str, gaps_s: tuple[float, ...]) -> tuple[float, ...]:
+    offsets = offsets_of(delivery_id, gaps_s)
+    former = (0.0, *offsets)
+    return tuple(
+        offset_s - EARLY * (offset_s - before_s) for offset_s, before_s in zip(offsets, former, strict=False)
+    )
