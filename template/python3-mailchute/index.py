@@ -2,8 +2,8 @@
 The server of a function: Flask under granian, in the image and at the desk alike.
 
 It hosts the modules MAILCHUTE_FUNCTION names (mailchute.function tells what one has), each at
-/function/<name>; one alone also at /. Calls take a way of their own before Flask's, because Flask's
-request context costs as much CPU as a whole hop may.
+/function/<name>; one alone also at /. Calls and health checks take a way of their own before Flask's:
+its request context costs as much CPU as a whole hop may, and its import half a second of every start.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from http.client import responses
 from typing import Any
 
 import msgspec
-from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from hosted import Hosted, refusal
@@ -38,6 +37,7 @@ PIECE_OCTETS = 256 * 1024
 SPARE_THREADS = 4  # say "full" and "healthy" while every slot is taken
 DRAIN_S = 30  # what runs when SIGTERM comes may take this long to end
 PR_SET_PDEATHSIG = 1  # prctl(2)
+HEALTH_PATHS = ("/_/health", "/_/ready", "/healthz")
 BETWEEN = (  # header fields that a proxy or a browser adds: then a loopback peer is not a person here
     "HTTP_X_FORWARDED_FOR",
     "HTTP_X_FORWARDED_HOST",
@@ -88,6 +88,8 @@ class FunctionCalls:
             self._at["/"] = hosted[0]
 
     def __call__(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] in HEALTH_PATHS:
+            return _send(start, Answer(status=200, body=b"ok\n", content_type="text/plain"))
         hosted = self._at.get(environ["PATH_INFO"])
         if hosted is None or environ["REQUEST_METHOD"] != "POST" or not self._may_call(hosted, environ):
             return self._otherwise(environ, start)  # which knows no such page: 404
@@ -160,17 +162,26 @@ def _send(start: StartResponse, given: Answer) -> list[bytes]:
     return [given.body]
 
 
-def application(modules: Mapping[str, Any], *, internal_token: str, max_inflight: int = 0) -> Flask:
-    """Return the Flask application that hosts these modules by their names."""
-    app = Flask("mailchute")
-    for path in ("/_/health", "/_/ready", "/healthz"):
-        app.add_url_rule(path, path, lambda: ("ok\n", {"Content-Type": "text/plain"}))
+def pages(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+    """Answer what is neither a call nor a health check, by the Flask application."""
+    answered: Iterable[bytes] = _flask()(environ, start)
+    return answered
+
+
+@functools.cache
+def _flask() -> Application:
+    from flask import Flask  # noqa: PLC0415 - see the top of this file
+
+    return Flask("mailchute")
+
+
+def application(modules: Mapping[str, Any], *, internal_token: str, max_inflight: int = 0) -> FunctionCalls:
+    """Return the WSGI application that hosts these modules by their names."""
     hosted = [Hosted(module, name=name, max_inflight=max_inflight) for name, module in modules.items()]
-    app.wsgi_app = FunctionCalls(hosted, internal_token, app.wsgi_app)  # type: ignore[method-assign]
-    return app
+    return FunctionCalls(hosted, internal_token, pages)
 
 
-def load(settings: Settings) -> Flask:
+def load(settings: Settings) -> FunctionCalls:
     """Let each function start, and return the application. Runs once, in the worker granian forks."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # its parent is granian's master
     modules = {path.rpartition(".")[2]: _module(path) for path in settings.functions}

@@ -69,7 +69,7 @@ def plan(home: Home, request: Request, *, warn: Callable[[str], None]) -> Plan:
     http = _listening("--http", request.http, request.is_http_explicit, warn, taken=smtp)
     programs = [own.program(settings_for_all) for own in (own_nats, own_s3) if own]
     if own_functions:
-        programs += [*own_functions.programs(settings_for_all), rooms.front(http, settings_for_all)]
+        programs += [*own_functions.programs(settings_for_all), own_functions.front(http, settings_for_all)]
     else:
         warn("MAILCHUTE_FUNCTIONS_URL is set: those functions are used, and nothing listens on --http")
     commands = (rooms.HOST, home.ports(("connector",))["connector"])

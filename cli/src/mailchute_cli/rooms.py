@@ -55,45 +55,47 @@ class Functions:
 
     def programs(self, environ: Mapping[str, str]) -> list[Program]:
         return [
-            served(
-                name,
-                (f"functions.{name}",),
-                address,
-                environ,
-                after=("database",) if name in READS_DATABASE else (),
-            )
+            served(name, address, environ, after=("database",) if name in READS_DATABASE else ())
             for name, address in self._addresses.items()
         ]
 
+    def front(self, address: Address, environ: Mapping[str, str]) -> Program:
+        """Return the server that passes on what people on this machine call."""
+        return Program(
+            name="front",
+            command=(
+                sys.executable,
+                "-m",
+                "mailchute_cli.front",
+                text_of(address),
+                *(f"{name}={url}" for name, url in self._urls().items()),
+            ),
+            environ=environ,
+            is_ready=partial(answers_http, f"http://{text_of(reachable(address))}/_/ready"),
+            stage=STAGE_EDGE,
+            where=text_of(address),
+        )
+
     def settings(self) -> dict[str, str]:
         """Return what the connector is told."""
+        return {f"MAILCHUTE_FUNCTION_{name.upper()}_URL": url for name, url in self._urls().items()}
+
+    def _urls(self) -> dict[str, str]:
         return {
-            f"MAILCHUTE_FUNCTION_{name.upper()}_URL": f"http://{host}:{port}/function/{name}"
-            for name, (host, port) in self._addresses.items()
+            name: f"http://{text_of(address)}/function/{name}" for name, address in self._addresses.items()
         }
 
 
-def front(address: Address, environ: Mapping[str, str]) -> Program:
-    """Return the server that shows every function to people on this machine."""
-    modules = tuple(f"functions.{name}" for name in FUNCTIONS)
-    return served("front", modules, address, environ, after=("database",))
-
-
 def served(
-    name: str,
-    modules: tuple[str, ...],
-    address: Address,
-    environ: Mapping[str, str],
-    *,
-    after: tuple[str, ...] = (),
+    name: str, address: Address, environ: Mapping[str, str], *, after: tuple[str, ...] = ()
 ) -> Program:
-    """Return the program that serves these function modules."""
-    own = {"MAILCHUTE_FUNCTION": ",".join(modules), "MAILCHUTE_LISTEN": text_of(address)}
+    """Return the program that serves this function."""
+    own = {"MAILCHUTE_FUNCTION": f"functions.{name}", "MAILCHUTE_LISTEN": text_of(address)}
     return Program(
         name=name,
         command=(sys.executable, str(SERVER)),
         environ={**environ, **own},
-        is_ready=partial(answers_http, f"http://{text_of(reachable(address))}/_/ready"),
+        is_ready=partial(answers_http, f"http://{text_of(address)}/_/ready"),
         stage=STAGE_FUNCTIONS,
         after=after,
         where=text_of(address),

@@ -99,22 +99,19 @@ class Up:
         self._listen_for_signals(supervisor)
         working = asyncio.create_task(self._work(supervisor, made))
         stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        status = 0
         try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
-                working.result()
+                await working  # raises
+            self._screen.say("stopping   no new mail is taken; what is under way ends first")
         except (StartFailed, MailchuteError, BadSetting) as error:
             self._explain(error)
-            status = FAILED
-        working.cancel()
-        if not status:
-            self._screen.say("stopping   no new mail is taken; what is under way ends first")
-        await supervisor.stop()
-        with contextlib.suppress(asyncio.CancelledError, StartFailed, MailchuteError, BadSetting):
-            await working
-        self._screen.say("stopped")
-        return status
+            return FAILED
+        finally:
+            working.cancel()
+            await supervisor.stop()
+            self._screen.say("stopped")
+        return 0
 
     async def _work(self, supervisor: Supervisor, made: Plan) -> None:
         starting = asyncio.create_task(supervisor.start())
