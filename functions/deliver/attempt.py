@@ -21,6 +21,7 @@ from .answer import Answer
 from .client import Client
 from .destination import destination_of
 from .faults import EndpointFault
+from .fit import BodyTooLarge, fitted
 from .formats import SHAPES, Mail
 from .post import head_of
 
@@ -82,6 +83,8 @@ class Attempts:
             return "refused", refusal_of(endpoint), None
         try:
             answer = self._post(request, endpoint, started_at, began_s)
+        except BodyTooLarge as fault:
+            return "refused", str(fault), None
         except EndpointFault as fault:
             return "failed", str(fault), None
         return verdict.result_of(answer.status), verdict.reason_of(answer), answer
@@ -98,7 +101,7 @@ class Attempts:
         keys = signing.private_keys(endpoint.signing_key) if endpoint.signing_key else self.keys
         timestamp = int(started_at.timestamp())
         mail = Mail(request=request, endpoint=endpoint, timestamp=timestamp, keys=keys)
-        shape = SHAPES[endpoint.format](mail)
+        shape = fitted(SHAPES[endpoint.format], mail)
         head = head_of(
             destination,
             endpoint,

@@ -10,11 +10,31 @@ from collections.abc import Callable
 
 from mailchute.alias import Format
 
-from . import native
+from . import (
+    cloudmailin,
+    forwardemail,
+    mailersend,
+    mailgun,
+    mailgun_mime,
+    native,
+    postal,
+    postmark,
+    rfc822,
+    sendgrid,
+)
 from .shape import Mail, Shape
 
 SHAPES: dict[Format, Callable[[Mail], Shape]] = {
     "native": native.shape,
+    "postmark": postmark.shape,
+    "mailgun": mailgun.shape,
+    "mailgun-mime": mailgun_mime.shape,
+    "sendgrid": sendgrid.shape,
+    "cloudmailin": cloudmailin.shape,
+    "mailersend": mailersend.shape,
+    "postal": postal.shape,
+    "forwardemail": forwardemail.shape,
+    "rfc822": rfc822.shape,
 }
 
 __all__ = ["SHAPES", "Mail", "Shape"]

@@ -1,9 +1,30 @@
-"""The payload of mailchute.payload, as it lies on the stream."""
+"""The payload of mailchute.payload, as it lies on the stream where the endpoint wants all of it."""
 
 from __future__ import annotations
 
+import base64
+from typing import Any
+
+import msgspec
+from mailchute import wire
+from mailchute.errors import Undecodable
+
+from .parts import DEFAULT, keep, parts_of
 from .shape import Mail, Shape
+
+JSON = "application/json"
 
 
 def shape(mail: Mail) -> Shape:
-    return Shape(body=mail.request.payload, content_type="application/json")
+    octets, parts = mail.octets, parts_of(mail.endpoint.include)
+    # Another endpoint of the alias may have asked for renderings that this one did not.
+    if parts == DEFAULT and b'"htmlSafe"' not in octets and b'"htmlClean"' not in octets:
+        return Shape(body=octets, content_type=JSON)
+    try:
+        payload: dict[str, Any] = msgspec.json.decode(octets)
+        keep(payload, parts)
+    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
+        raise Undecodable("the payload is not as mailchute.payload has it") from error
+    if "raw" in parts:
+        payload["raw"] = base64.b64encode(mail.raw).decode()
+    return Shape(body=wire.encode_json(payload), content_type=JSON)

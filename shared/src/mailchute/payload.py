@@ -94,7 +94,9 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     url: str | UnsetType = UNSET
     expires_at: datetime | UnsetType = UNSET  # when the URL ends
     status: Literal["completed", "excluded"] = "completed"
-    exclude_reason: Literal["no-storage", "virus-detected", "dropped-by-rule"] | UnsetType = UNSET
+    exclude_reason: Literal["no-storage", "virus-detected", "dropped-by-rule", "body-limit"] | UnsetType = (
+        UNSET
+    )
     message: NestedMail | UnsetType = UNSET
 
 
@@ -211,3 +213,4 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     calendar: tuple[CalendarEvent, ...] | UnsetType = UNSET
     bounce: Bounce | UnsetType = UNSET
     report: dict[str, Any] | UnsetType = UNSET  # {"kind": "complaint" | "auto-reply" | …, …}
+    raw: bytes | UnsetType = UNSET  # the mail as received, base64 in JSON; only where an endpoint includes it

@@ -99,6 +99,11 @@ def jwks_of(keys: tuple[PrivateKey, ...]) -> dict[str, list[dict[str, str]]]:
     return {"keys": [_jwk_of(key) for key in keys]}
 
 
+def key_id_of(key: PrivateKey) -> str:
+    """Return the id under which the JWKS shows this key."""
+    return _jwk_of(key)["kid"]
+
+
 def _jwk_of(key: PrivateKey) -> dict[str, str]:
     # The members that make the thumbprint stand first, in the order of their names (RFC 7638, 3.2).
     if isinstance(key, Ed25519PrivateKey):
@@ -107,7 +112,7 @@ def _jwk_of(key: PrivateKey) -> dict[str, str]:
     else:
         numbers = key.public_key().public_numbers()
         members = {"e": _base64url(_octets(numbers.e)), "kty": "RSA", "n": _base64url(_octets(numbers.n))}
-        algorithm = "RS1"  # RFC 8812, 2: RSASSA-PKCS1-v1_5 with SHA-1, which is what Postal signs with
+        algorithm = "RS256"  # RFC 7518, 3.1: RSASSA-PKCS1-v1_5 with SHA-256
     canonical = "{" + ",".join(f'"{name}":"{value}"' for name, value in members.items()) + "}"
     thumbprint = _base64url(hashlib.sha256(canonical.encode()).digest())
     return members | {"kid": thumbprint, "alg": algorithm, "use": "sig"}

@@ -1,0 +1,89 @@
+"""Header fields as a peer's receiver may parse them again: one line each, addresses written anew."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from email.utils import format_datetime
+
+from mailchute.payload import Mailbox, Message
+
+# At most one of each may stand in a header section (RFC 5322, 3.6); of more, the first is shown.
+SINGLE = frozenset(
+    {
+        "from",
+        "sender",
+        "reply-to",
+        "to",
+        "cc",
+        "bcc",
+        "message-id",
+        "in-reply-to",
+        "references",
+        "subject",
+        "date",
+    }
+)
+
+_BREAKS = re.compile(r"[\x00\r\n]+\s*")
+_SPECIALS = re.compile(r'[][()<>@,;:\\".\x00-\x1f\x7f]')  # RFC 5322, 3.2.3
+
+Field = tuple[str, str]
+
+
+def fields_of(message: Message, *, without: Collection[str] = (), prefix: str | None = None) -> list[Field]:
+    """
+    Return the mail's header fields in their order.
+
+    Values are decoded, so that a display name may hold a comma or an address of its own: fields of
+    addresses are therefore written anew from what was parsed, quoted, and never read differently again.
+
+    Args:
+        without: Names, lower case, of fields left out.
+        prefix: Lower case; fields that begin so are left out, for the receiver believes them to be ours.
+    """
+    addresses = addresses_of(message)
+    seen: set[str] = set()
+    fields = []
+    for field in message.headers:
+        name = field.name.lower()
+        if name in without or (prefix and name.startswith(prefix)) or (name in SINGLE and name in seen):
+            continue
+        seen.add(name)
+        fields.append((field.name, addresses.get(name) or one_line(field.value)))
+    return fields
+
+
+def addresses_of(message: Message) -> dict[str, str]:
+    """Return From, To, Cc and Reply-To as text, by lower-case name; "" where there is none."""
+    return {
+        "from": mailbox_text(message.sender),
+        "to": mailboxes_text(message.to),
+        "cc": mailboxes_text(message.cc),
+        "reply-to": mailboxes_text(message.reply_to),
+    }
+
+
+def mailboxes_text(mailboxes: tuple[Mailbox, ...]) -> str:
+    return ", ".join(mailbox_text(mailbox) for mailbox in mailboxes)
+
+
+def mailbox_text(mailbox: Mailbox | None) -> str:
+    """Return `name <address>`, the name quoted where it could be read as anything else."""
+    if mailbox is None:
+        return ""
+    name, email = one_line(mailbox.name or ""), one_line(mailbox.email)
+    if not name:
+        return email
+    if _SPECIALS.search(name):
+        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name} <{email}>"
+
+
+def date_text(message: Message) -> str:
+    """Return the date as RFC 5322 writes it; "" when the mail has none."""
+    return format_datetime(message.date) if message.date else ""
+
+
+def one_line(text: str) -> str:
+    return _BREAKS.sub(" ", text).strip()
