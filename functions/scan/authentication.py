@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 import msgspec
 from mailchute.verdicts import (
+    ArcVerdict,
     Auth,
     DkimVerdict,
     DmarcVerdict,
@@ -17,6 +19,7 @@ from mailchute.verdicts import (
 )
 
 from .alignment import Conclusion, conclude, domain_of
+from .arc import check_chain
 from .checks import Check, Checks
 from .dkim import Signature, check_signature, signatures_of
 from .message import Message
@@ -33,10 +36,11 @@ class Authentication:
     The checks of one mail, under way.
 
     Args:
+        arc_trusted: Domains whose ARC seals are believed.
         now: Unix time in seconds.
     """
 
-    def __init__(self, message: Message, checks: Checks, *, now: float) -> None:
+    def __init__(self, message: Message, checks: Checks, *, arc_trusted: Collection[str], now: float) -> None:
         self._message = message
         self._checks = checks
         path = message.reverse_path
@@ -49,6 +53,9 @@ class Authentication:
         self._domain = domain_of(message.author) or (path.domain if path else None)
         self._back = checks.start(
             "sender-domain", partial(check_sender_domain, self._domain), SenderDomain(domain=self._domain)
+        )
+        self._arc = checks.start(
+            "arc", partial(check_chain, message, arc_trusted), ArcVerdict(result="temperror")
         )
         ordered = sorted(
             signatures_of(message), key=lambda s: not _is_near(s.domain, domain_of(message.author))
@@ -91,6 +98,7 @@ class Authentication:
             ),
             dkim=found.dkim,
             dmarc=found.dmarc,
+            arc=self._arc.result(),
             iprev=self._reverse.result().result,
             sender_domain=self._back.result(),
         )

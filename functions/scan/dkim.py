@@ -19,14 +19,14 @@ from mailchute.errors import LookupFailed
 from mailchute.verdicts import DkimVerdict, Result
 
 from .body import Body
-from .dkim_keys import BadKey, Key, key_of
+from .dkim_keys import BadKey, Key, WeakKey, key_of
 from .lookups import Lookups
 from .message import Field, Message
 
 SIGNATURE_MAX_OCTETS = 16 * 1024
 SIGNED_NAMES_MAX_COUNT = 500  # in one h=
 CLOCK_SKEW_S = 300  # between their clock and ours
-KEY_RECORDS_MAX_COUNT = 3  # more than one is undefined (RFC 6376, 3.6.2.2)
+KEY_RECORDS_MAX_COUNT = 3  # tried; what several mean is undefined (RFC 6376, 3.6.2.2)
 
 # RFC 5322, 3.6 and RFC 2045: at most one of each, so a second one is not what was signed.
 SINGLE_FIELDS = frozenset(
@@ -97,10 +97,10 @@ def _judge(message: Message, signature: Signature, lookups: Lookups, now: float)
         is_valid = verifier.verify_sig(sig, names, field, None)
     except LookupFailed as failure:
         return "temperror", str(failure)
+    except WeakKey as weak:
+        return "fail", str(weak)  # RFC 8301, 3.2
     except (BadKey, SyntaxFault) as fault_found:
         return "permerror", str(fault_found)
-    except WeakKey as weak:
-        return "fail", str(weak)
     except dkim.ValidationError as error:
         return ("fail" if "mismatch" in str(error) else "permerror"), _shown(error)
     except (dkim.DKIMException, ValueError) as error:
@@ -143,10 +143,6 @@ class SyntaxFault(ValueError):
     """The signature breaks a rule that dkimpy does not check."""
 
 
-class WeakKey(ValueError):
-    """The key or algorithm is too weak to prove anything."""
-
-
 class BodyHashed:
     """What dkimpy's DKIM and ARC verifiers have in common here: keys and body hashes of ours."""
 
@@ -165,42 +161,47 @@ class BodyHashed:
     def verify_sig(
         self, sig: dict[bytes, bytes], include_headers: list[bytes], sig_header: Field, dnsfunc: object
     ) -> bool:
-        """Return whether this signature is valid; dkimpy's own step, with a key of ours."""
-        self.key = self._find_key(sig)
-        if sig[b"a"].partition(b"-")[0] != self.key.algorithm.encode():
-            raise SyntaxFault("the key is not of the signature's algorithm")
-        # Under this tag dkimpy lets the key object verify by itself: RSA by OpenSSL, not in Python.
-        self.pk, self.ktag, self.keysize = self.key, b"ed25519", 0
+        """Return whether this signature is valid; dkimpy's own step, with keys of ours."""
+        keys = self._keys_of(sig)
         self._check_body(sig)
         wanted = set(include_headers)
         self.headers = [field for field in self._all_fields if field[0].lower().rstrip() in wanted]
+        without_hash = {tag: value for tag, value in sig.items() if tag != b"bh"}
         try:
-            without_hash = {tag: value for tag, value in sig.items() if tag != b"bh"}
-            return bool(self.verify_sig_process(without_hash, include_headers, sig_header, dnsfunc))
+            for key in keys:
+                # Under this tag dkimpy lets the key object verify by itself: RSA by OpenSSL, not in Python.
+                self.key, self.pk, self.ktag = key, key, b"ed25519"
+                if self.verify_sig_process(without_hash, list(include_headers), sig_header, dnsfunc):
+                    return True
+            return False
         finally:
             self.headers = self._all_fields
 
     verify_sig_process: Callable[..., object]
 
-    def _find_key(self, sig: dict[bytes, bytes]) -> Key:
+    def _keys_of(self, sig: dict[bytes, bytes]) -> list[Key]:
+        """Return the keys that may have made this signature: one, where the zone is in order."""
         domain, selector = _word(sig, b"d"), _word(sig, b"s")
         if domain is None or selector is None:
             raise SyntaxFault("d= or s= is no domain name")
         records = self._lookups.lookup(f"{selector}._domainkey.{domain}", "TXT").texts
-        if not records:
-            raise BadKey("there is no key")
-        key = None
+        identity = sig.get(b"i", b"").rpartition(b"@")[2].decode("latin-1").lower()
+        keys, fault = [], BadKey("there is no key")
         for record in records[:KEY_RECORDS_MAX_COUNT]:
             try:
                 key = key_of(record)
             except BadKey as bad:
                 fault = bad
-        if key is None:
-            raise WeakKey(str(fault)) if "weak" in str(fault) else fault
-        identity = sig.get(b"i", b"").rpartition(b"@")[2].decode("latin-1").lower()
-        if key.is_strict and identity not in ("", domain):
-            raise SyntaxFault("i= is not the very domain (t=s)")  # RFC 6376, 3.6.1
-        return key
+                continue
+            if sig[b"a"].partition(b"-")[0] != key.algorithm.encode():
+                fault = BadKey("the key is not of the signature's algorithm")
+            elif key.is_strict and identity not in ("", domain):
+                fault = BadKey("i= is not the very domain (t=s)")  # RFC 6376, 3.6.1
+            else:
+                keys.append(key)
+        if not keys:
+            raise fault
+        return keys
 
     def _check_body(self, sig: dict[bytes, bytes]) -> None:
         if b"bh" not in sig:
@@ -230,7 +231,7 @@ class Verifier(BodyHashed, dkim.DKIM):  # type: ignore[misc]
         """
         fields = [field for field in self._all_fields if field[0].lower().rstrip() == _FIELD]
         field = fields[index]
-        if len(field[1]) > SIGNATURE_MAX_OCTETS or _LONG_SPACE.search(field[1]):
+        if len(field[1]) > SIGNATURE_MAX_OCTETS or has_long_space(field[1]):
             raise SyntaxFault("the signature is too long")
         try:
             sig: dict[bytes, bytes] = dkim.util.parse_tag_value(field[1])
@@ -244,6 +245,11 @@ class Verifier(BodyHashed, dkim.DKIM):  # type: ignore[misc]
         if len(names) > SIGNED_NAMES_MAX_COUNT:
             raise SyntaxFault("h= names too many fields")
         return sig, names, field
+
+
+def has_long_space(value: bytes) -> bool:
+    """Say whether a field has more white space in one place than folding ever needs."""
+    return _LONG_SPACE.search(value) is not None
 
 
 def _shown(error: Exception) -> str:

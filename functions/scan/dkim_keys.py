@@ -19,12 +19,17 @@ RSA_MAX_BITS = 4096  # RFC 8301, 3.2: what verifiers must validate; beyond, work
 RSA_EXPONENT_MAX_BITS = 32
 KEPT_COUNT = 4_096  # keys read, by their record
 
+_WEAK = "the key is too weak"
 _SHA256 = Prehashed(hashes.SHA256())
 _PKCS1 = padding.PKCS1v15()
 
 
 class BadKey(ValueError):
     """The key record cannot be used; its text says why."""
+
+
+class WeakKey(BadKey):
+    """The key is too short to prove anything (RFC 8301, 3.2)."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,12 @@ def key_of(record: str) -> Key:
 
     Raises:
         BadKey: It holds none that may be used.
+        WeakKey: It holds one that proves nothing.
     """
     found = _read(record)
-    if isinstance(found, str):
-        raise BadKey(found)
-    return found
+    if isinstance(found, Key):
+        return found
+    raise (WeakKey if found.startswith(_WEAK) else BadKey)(found)
 
 
 @functools.lru_cache(maxsize=KEPT_COUNT)
@@ -109,7 +115,7 @@ def _public_key(algorithm: str, octets: bytes) -> rsa.RSAPublicKey | ed25519.Ed2
     if not isinstance(public, rsa.RSAPublicKey):
         return "the public key is not RSA"
     if public.key_size < RSA_MIN_BITS:
-        return f"the key is too weak: {public.key_size} bits"
+        return f"{_WEAK}: {public.key_size} bits"
     if public.key_size > RSA_MAX_BITS or public.public_numbers().e.bit_length() > RSA_EXPONENT_MAX_BITS:
         return f"the key is too big: {public.key_size} bits"
     return public

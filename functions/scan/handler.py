@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from mailchute import wire
 from mailchute.errors import BadSetting
@@ -20,7 +21,7 @@ PUBLIC = True
 _scanner: Scanner | None = None
 
 
-def start() -> None:
+def start(environ: Mapping[str, str] = os.environ) -> None:
     """
     Make the scanner of this process.
 
@@ -28,7 +29,7 @@ def start() -> None:
         BadSetting: A setting or a rule file cannot be used.
     """
     global _scanner  # noqa: PLW0603 - the host knows functions as modules
-    _scanner = Scanner(Settings.read(os.environ))
+    _scanner = Scanner(Settings.read(environ))
 
 
 def stop() -> None:

@@ -49,7 +49,9 @@ class Scanner:
             threshold: The score from which a mail is called spam.
         """
         checks = Checks(self._resolver, self._pool, time.monotonic() + self._settings.deadline_s)
-        authentication = Authentication(message, checks, now=self._now())
+        authentication = Authentication(
+            message, checks, arc_trusted=self._settings.arc_trusted, now=self._now()
+        )
         auth = authentication.verdict(self._settings.authserv_id)
         spam: Spam | None = None
         if spam_enabled:

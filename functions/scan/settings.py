@@ -16,6 +16,7 @@ class Settings:
 
     dns: DnsSettings
     authserv_id: str = "localhost"  # MAILCHUTE_HOSTNAME
+    arc_trusted: frozenset[str] = frozenset()  # MAILCHUTE_ARC_TRUSTED: domains whose seals are believed
     rules_dir: Path | None = None  # MAILCHUTE_SPAM_RULES: *.toml beside the shipped ones; None: those alone
     deadline_s: float = 10.0  # MAILCHUTE_SCAN_DEADLINE: of a whole scan
 
@@ -36,6 +37,7 @@ class Settings:
         settings = cls(
             dns=DnsSettings.read(reader),
             authserv_id=reader.text("MAILCHUTE_HOSTNAME") or socket.getfqdn(),
+            arc_trusted=frozenset(reader.text("MAILCHUTE_ARC_TRUSTED").lower().replace(",", " ").split()),
             rules_dir=Path(rules_dir) if rules_dir else None,
             deadline_s=reader.seconds("MAILCHUTE_SCAN_DEADLINE", 10.0, low=0.5, high=25),
         )

@@ -71,9 +71,7 @@ def scanning(dns: DnsServer, key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyP
             "1.2.0.192.in-addr.arpa": {"PTR": ["mx.example.org"]},
         }
     )
-    monkeypatch.setenv("MAILCHUTE_DNS", dns.address)
-    monkeypatch.setenv("MAILCHUTE_HOSTNAME", "mx.us.example")
-    handler.start()
+    handler.start({"MAILCHUTE_DNS": dns.address, "MAILCHUTE_HOSTNAME": "mx.us.example"})
     yield dns
     handler.stop()
 

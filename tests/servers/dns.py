@@ -72,7 +72,7 @@ class DnsServer:
     def reply(self, octets: bytes, *, is_udp: bool) -> bytes | None:
         """Return the answer to one query, or None to stay silent."""
         query = DNSRecord.parse(octets)
-        name = str(query.q.qname).rstrip(".").lower()
+        name = b".".join(query.q.qname.label).decode("latin-1").lower()
         kind = QTYPE[query.q.qtype]
         self.queries[name, kind] += 1
         trouble = self._trouble(name, kind)

@@ -69,7 +69,10 @@ class AnswerCache:
 
 def answer_of(name: str, kind: str, response: dns.message.QueryMessage) -> Answer:
     """Return what this response says to the question; records nobody asked for are not looked at."""
-    chain = response.resolve_chaining()
+    try:
+        chain = response.resolve_chaining()
+    except dns.message.ChainTooLong:  # CNAMEs in a circle lead nowhere
+        return Answer(name=name, kind=kind)
     is_name = response.rcode() != dns.rcode.NXDOMAIN
     if chain.answer is None:
         has_soa = any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority)

@@ -175,9 +175,12 @@ class Resolver:
                 error = type(failure).__name__
                 continue
             assert isinstance(response, dns.message.QueryMessage)
-            if response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                return answer_of(name, kind, response)
             error = dns.rcode.to_text(response.rcode()).lower()
+            if response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+                try:
+                    return answer_of(name, kind, response)
+                except dns.exception.DNSException as failure:  # a chain of CNAMEs that does not end
+                    error = type(failure).__name__
         return Answer(name=name, kind=kind, error=error, ttl_s=0 if is_cut_short else FAILURE_TTL_S)
 
 
