@@ -183,6 +183,7 @@ def application(modules: Mapping[str, Any], *, internal_token: str, max_inflight
 
 def load(settings: Settings) -> FunctionCalls:
     """Let each function start, and return the application. Runs once, in the worker granian forks."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the master's handler, inherited, would swallow it
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # its parent is granian's master
     modules = {path.rpartition(".")[2]: _module(path) for path in settings.functions}
     try:
