@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
-from mailchute.delivery import delivery_id_of
+from mailchute.delivery import delivery_id_of as derived
 from mailchute.journal import Event
 from mailchute.parsed import MailSummary
+
+from .rows import DeliveryRow, MailRow
 
 SUBJECT_MAX_CHARACTERS = 998  # RFC 5322, 2.1.1: of a line; what is longer is cut in the log
 MESSAGE_ID_MAX_CHARACTERS = 512  # it is indexed, and PostgreSQL indexes at most 2,704 octets
@@ -25,64 +28,14 @@ _STATE_OF_OUTCOME = {"delivered": "delivered", "failed": "failed", "gone": "fail
 
 
 @dataclass(slots=True)
-class MailState:
-    """One row of the table email."""
-
-    id: str
-    account_id: str
-    domain_id: str
-    alias_id: str
-    first_at: datetime
-    state: str = "pending"
-    accepted_at: datetime | None = None
-    ended_at: datetime | None = None
-    mail_sequence: int | None = None
-    retention_s: int | None = None
-    message_id: str | None = None
-    recipient: str | None = None
-    subject: str | None = None
-    size_octets: int | None = None
-    attachments: list[dict[str, object]] | None = None
-    spam_score: float | None = None
-    is_spam: bool | None = None
-    summary_key: str | None = None
-    objects: list[str] = field(default_factory=list)
-    duplicate_count: int = 0
-    verdict: str | None = None
-    verdict_run: str | None = None
-    verdict_at: datetime | None = None
-    reason: str | None = None
-    stage: str | None = None
-
-
-@dataclass(slots=True)
-class DeliveryState:
-    """One row of the table delivery."""
-
-    id: str
-    mail_id: str
-    run: str
-    account_id: str
-    endpoint_id: str
-    created_at: datetime
-    state: str = "pending"
-    ended_at: datetime | None = None
-    attempt_count: int = 0
-    last_attempt: int = 0
-    last_status: int | None = None
-    last_reason: str | None = None
-    dead_reason: str | None = None
-
-
-@dataclass(slots=True)
 class Ledger:
     """The mails and deliveries that a batch touches; keyed by id, deliveries also by their mail."""
 
-    mails: dict[str, MailState] = field(default_factory=dict)
-    deliveries: dict[str, dict[str, DeliveryState]] = field(default_factory=dict)
+    mails: dict[str, MailRow] = field(default_factory=dict)
+    deliveries: dict[str, dict[str, DeliveryRow]] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)  # ids of deliveries that a fact was folded into
 
-    def add(self, delivery: DeliveryState) -> None:
+    def add(self, delivery: DeliveryRow) -> None:
         self.deliveries.setdefault(delivery.mail_id, {})[delivery.id] = delivery
 
     def fold(self, events: Iterable[Event]) -> None:
@@ -115,21 +68,21 @@ class Ledger:
             mail = self.mails[mail_id]
             mail.state, mail.ended_at = _state_of(mail, self.deliveries.get(mail_id, {}).values())
 
-    def _mail(self, event: Event) -> MailState:
+    def _mail(self, event: Event) -> MailRow:
         mail = self.mails.get(event.mail_id)
         if mail is None:
-            mail = self.mails[event.mail_id] = MailState(
+            mail = self.mails[event.mail_id] = MailRow(
                 event.mail_id, event.account_id, event.domain_id, event.alias_id, event.at
             )
         elif event.at < mail.first_at:
             mail.first_at = event.at
         return mail
 
-    def _delivery(self, event: Event, endpoint_id: str) -> DeliveryState:
+    def _delivery(self, event: Event, endpoint_id: str) -> DeliveryRow:
         identifier = delivery_id_of(event.mail_id, endpoint_id, event.run)
         delivery = self.deliveries.get(event.mail_id, {}).get(identifier)
         if delivery is None:
-            delivery = DeliveryState(
+            delivery = DeliveryRow(
                 identifier, event.mail_id, event.run, event.account_id, endpoint_id, event.at
             )
             self.add(delivery)
@@ -139,12 +92,18 @@ class Ledger:
         return delivery
 
 
+@lru_cache(maxsize=4096)
+def delivery_id_of(mail_id: str, endpoint_id: str, run: str) -> str:
+    """Return the delivery's id, derived once for its several facts."""
+    return derived(mail_id, endpoint_id, run)
+
+
 def cut(text: str, characters: int) -> str:
     """Return the text as a database column takes it: without NUL, and no longer than this."""
     return text[:characters].replace("\x00", "\ufffd")
 
 
-def _merge_summary(mail: MailState, event: Event, summary: MailSummary) -> None:
+def _merge_summary(mail: MailRow, event: Event, summary: MailSummary) -> None:
     # What was parsed outweighs what only the envelope told; a later run outweighs an earlier.
     key = "" if event.kind == "accepted" else f"{event.run}/{_VERDICT_RANK.get(event.kind, 0)}"
     if mail.summary_key is not None and mail.summary_key > key:
@@ -166,7 +125,7 @@ def _merge_summary(mail: MailState, event: Event, summary: MailSummary) -> None:
     mail.is_spam = summary.is_spam
 
 
-def _merge_verdict(mail: MailState, event: Event) -> None:
+def _merge_verdict(mail: MailRow, event: Event) -> None:
     if mail.verdict is not None and mail.verdict_run is not None:
         known = (mail.verdict_run, _VERDICT_RANK[mail.verdict])
         if known > (event.run, _VERDICT_RANK[event.kind]):
@@ -176,7 +135,7 @@ def _merge_verdict(mail: MailState, event: Event) -> None:
     mail.stage = event.stage
 
 
-def _merge_delivery(delivery: DeliveryState, event: Event) -> None:
+def _merge_delivery(delivery: DeliveryRow, event: Event) -> None:
     if event.kind == "attempted":
         _merge_attempt(delivery, event)
         return
@@ -185,7 +144,7 @@ def _merge_delivery(delivery: DeliveryState, event: Event) -> None:
     _raise(delivery, event.kind, event.at)
 
 
-def _merge_attempt(delivery: DeliveryState, event: Event) -> None:
+def _merge_attempt(delivery: DeliveryRow, event: Event) -> None:
     delivery.attempt_count += 1
     outcome, number = event.outcome, event.attempt or 0
     if outcome is None:
@@ -197,7 +156,7 @@ def _merge_attempt(delivery: DeliveryState, event: Event) -> None:
     _raise(delivery, _STATE_OF_OUTCOME[outcome.result], event.at)
 
 
-def _raise(delivery: DeliveryState, state: str, at: datetime) -> None:
+def _raise(delivery: DeliveryRow, state: str, at: datetime) -> None:
     """Move the delivery on to `state` unless it is further already."""
     if _DELIVERY_RANK[state] < _DELIVERY_RANK[delivery.state]:
         return
@@ -207,11 +166,11 @@ def _raise(delivery: DeliveryState, state: str, at: datetime) -> None:
     delivery.state = state
 
 
-def _state_of(mail: MailState, deliveries: Iterable[DeliveryState]) -> tuple[str, datetime | None]:
+def _state_of(mail: MailRow, deliveries: Iterable[DeliveryRow]) -> tuple[str, datetime | None]:
     """Return the mail's state, and since when nothing more is owed (None while something is)."""
     if mail.verdict in ("rejected", "dead"):
         return mail.verdict, mail.verdict_at
-    newest: dict[str, DeliveryState] = {}  # a replay's delivery replaces what it repeats
+    newest: dict[str, DeliveryRow] = {}  # a replay's delivery replaces what it repeats
     for one in deliveries:
         known = newest.get(one.endpoint_id)
         if known is None or one.run > known.run:  # "0" < "run_…", which sort by time

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import sqlalchemy as sa
 from mailchute.database import RECORD_LOCK, Database
-from mailchute.delivery import delivery_id_of
 from mailchute.journal import Event
-from mailchute.tables import attempt, delivery, email, endpoint, event
-from sqlalchemy.dialects import postgresql, sqlite
+from mailchute.tables import delivery, email, endpoint, event
 
-from .fold import REASON_MAX_CHARACTERS, DeliveryState, Ledger, MailState, cut
+from .fold import REASON_MAX_CHARACTERS, Ledger, cut, delivery_id_of
+from .rows import AttemptRow, DeliveryRow, EventRow, MailRow, columns_of, write
 
-_MAIL_COLUMNS = tuple(MailState.__slots__)
-_DELIVERY_COLUMNS = tuple(DeliveryState.__slots__)
+RESPONSE_MAX_CHARACTERS = 4_096  # DESIGN: 4 KB of the answer are kept
 
 
 def record(database: Database, events: Iterable[Event]) -> int:
@@ -35,106 +32,73 @@ def record(database: Database, events: Iterable[Event]) -> int:
         if not database.is_sqlite:
             # One batch at a time, as SQLite has it: what is folded is then never read stale.
             connection.execute(_LOCK)
-        known = set(connection.scalars(_KNOWN, {"ids": list(told)}))
+        mail_ids = {one.mail_id for one in told.values()}
+        known = set(connection.scalars(_KNOWN, {"ids": list(mail_ids)}))
         fresh = [one for one in told.values() if one.id not in known]
         if fresh:
-            _write(connection, fresh, database.is_sqlite)
+            _write(connection, fresh)
     return len(fresh)
 
 
-def _write(connection: sa.Connection, events: list[Event], is_sqlite: bool) -> None:
-    connection.execute(
-        sa.insert(event),
-        [{"id": one.id, "mail_id": one.mail_id, "kind": one.kind, "at": one.at} for one in events],
-    )
+def _write(connection: sa.Connection, events: list[Event]) -> None:
     ledger = _read(connection, {one.mail_id for one in events})
     ledger.fold(events)
-    insert: Any = sqlite.insert if is_sqlite else postgresql.insert
-    connection.execute(_MERGE_MAILS[insert], [_row_of(one, _MAIL_COLUMNS) for one in ledger.mails.values()])
-    deliveries = [
-        _row_of(one, _DELIVERY_COLUMNS)
-        for mine in ledger.deliveries.values()
-        for one in mine.values()
-        if one.id in ledger.touched
-    ]
-    if deliveries:
-        connection.execute(_MERGE_DELIVERIES[insert], deliveries)
-    attempts = [_attempt_of(one) for one in events if one.kind == "attempted" and one.outcome is not None]
-    if attempts:
-        connection.execute(_ADD_ATTEMPTS[insert], attempts)
+    write(connection, [EventRow(one.mail_id, one.id, one.kind, one.at) for one in events])
+    write(connection, list(ledger.mails.values()))
+    write(
+        connection,
+        [one for mine in ledger.deliveries.values() for one in mine.values() if one.id in ledger.touched],
+    )
+    write(connection, [_attempt_of(one) for one in events if one.outcome is not None])
     for one in events:
         if one.outcome is not None and one.outcome.result == "gone":
-            connection.execute(_DISABLE, {"gone_id": one.endpoint_id, "at": one.at})
+            connection.execute(_DISABLE, {"gone_id": one.endpoint_id, "gone_at": one.at})
 
 
 def _read(connection: sa.Connection, mail_ids: set[str]) -> Ledger:
     ledger = Ledger()
     asked = {"ids": list(mail_ids)}
     for row in connection.execute(_MAILS, asked):
-        ledger.mails[row.id] = MailState(*row)
+        ledger.mails[row.id] = MailRow(*row)
     if ledger.mails:  # a mail without a row has no deliveries either
         for row in connection.execute(_DELIVERIES, asked):
-            ledger.add(DeliveryState(*row))
+            ledger.add(DeliveryRow(*row))
     return ledger
 
 
-def _row_of(state: MailState | DeliveryState, columns: tuple[str, ...]) -> dict[str, Any]:
-    return {column: getattr(state, column) for column in columns}
-
-
-def _attempt_of(one: Event) -> dict[str, Any]:
+def _attempt_of(one: Event) -> AttemptRow:
     outcome = one.outcome
     assert outcome is not None
-    return {
-        "delivery_id": delivery_id_of(one.mail_id, one.endpoint_id or "", one.run),
-        "number": one.attempt or 0,
-        "mail_id": one.mail_id,
-        "result": outcome.result,
-        "status": outcome.status,
-        "reason": cut(outcome.reason, REASON_MAX_CHARACTERS),
-        "started_at": outcome.started_at,
-        "duration_s": outcome.duration_s,
-        "retry_after_s": outcome.retry_after_s,
-        "response": outcome.response,
-    }
-
-
-def _merging(table: sa.Table, columns: tuple[str, ...]) -> dict[Any, sa.Executable]:
-    """Return the insert that overwrites a row already there, in each dialect."""
-    statements: dict[Any, sa.Executable] = {}
-    for insert in (sqlite.insert, postgresql.insert):
-        statement = insert(table)
-        changes = {column: statement.excluded[column] for column in columns if column != "id"}
-        statements[insert] = statement.on_conflict_do_update(index_elements=["id"], set_=changes)
-    return statements
+    return AttemptRow(
+        one.mail_id,
+        delivery_id_of(one.mail_id, one.endpoint_id or "", one.run),
+        one.attempt or 0,
+        outcome.result,
+        outcome.status,
+        cut(outcome.reason, REASON_MAX_CHARACTERS),
+        outcome.started_at,
+        outcome.duration_s,
+        outcome.retry_after_s,
+        cut(outcome.response.decode(errors="replace"), RESPONSE_MAX_CHARACTERS),
+    )
 
 
 _LOCK = sa.select(sa.func.pg_advisory_xact_lock(RECORD_LOCK))
-_KNOWN = sa.select(event.c.id).where(event.c.id.in_(sa.bindparam("ids", expanding=True)))
-_MAILS = sa.select(*(email.c[column] for column in _MAIL_COLUMNS)).where(
-    email.c.id.in_(sa.bindparam("ids", expanding=True))
-)
-_DELIVERIES = sa.select(*(delivery.c[column] for column in _DELIVERY_COLUMNS)).where(
-    delivery.c.mail_id.in_(sa.bindparam("ids", expanding=True))
-)
-_MERGE_MAILS = _merging(email, _MAIL_COLUMNS)
-_MERGE_DELIVERIES = _merging(delivery, _DELIVERY_COLUMNS)
-_ADD_ATTEMPTS: dict[Any, sa.Executable] = {
-    insert: insert(attempt).on_conflict_do_nothing() for insert in (sqlite.insert, postgresql.insert)
-}
+_IDS: sa.BindParameter[list[str]] = sa.bindparam("ids", expanding=True)
+_KNOWN = sa.select(event.c.id).where(event.c.mail_id.in_(_IDS))
+_MAILS = sa.select(*columns_of(MailRow)).where(email.c.id.in_(_IDS))
+_DELIVERIES = sa.select(*columns_of(DeliveryRow)).where(delivery.c.mail_id.in_(_IDS))
+_GONE_AT = sa.bindparam("gone_at", type_=endpoint.c.enabled_at.type)
 # The earliest 410 since its owner last enabled it, whatever order they come in.
 _DISABLE = (
     sa.update(endpoint)
     .where(
         endpoint.c.id == sa.bindparam("gone_id"),
-        endpoint.c.enabled_at <= sa.bindparam("at", type_=endpoint.c.enabled_at.type),
+        endpoint.c.enabled_at <= _GONE_AT,
         sa.or_(
             endpoint.c.disabled_at.is_(None),
-            sa.and_(
-                endpoint.c.disabled_reason == "gone",
-                endpoint.c.disabled_at > sa.bindparam("at", type_=endpoint.c.enabled_at.type),
-            ),
+            sa.and_(endpoint.c.disabled_reason == "gone", endpoint.c.disabled_at > _GONE_AT),
         ),
     )
-    .values(disabled_at=sa.bindparam("at", type_=endpoint.c.enabled_at.type), disabled_reason="gone")
+    .values(disabled_at=_GONE_AT, disabled_reason="gone")
 )

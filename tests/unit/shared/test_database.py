@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,11 +38,8 @@ def test_the_migrations_make_the_tables_the_code_knows(database_url: str) -> Non
 
 
 def test_two_that_migrate_at_once_wait_for_each_other(empty_database_url: str) -> None:
-    threads = [threading.Thread(target=migrate, args=(empty_database_url,)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(migrate, [empty_database_url] * 4))
     database = Database(empty_database_url)
     check_migrated(database)
     database.close()
@@ -60,18 +57,15 @@ def test_writers_wait_for_each_other_and_lose_nothing(database_url: str) -> None
     with database.write() as connection:
         connection.execute(sa.insert(meta).values(name="count", value="0"))
 
-    def count() -> None:
+    def count(_worker: int) -> None:
         for _ in range(20):
             with database.write() as connection:
                 ours = sa.select(meta.c.value).where(meta.c.name == "count").with_for_update()
                 value = int(connection.scalar(ours) or "")
                 connection.execute(sa.update(meta).where(meta.c.name == "count").values(value=str(value + 1)))
 
-    threads = [threading.Thread(target=count) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count, range(4)))
     with database.read() as connection:
         assert connection.scalar(sa.select(meta.c.value).where(meta.c.name == "count")) == "80"
     database.close()

@@ -25,20 +25,19 @@ def upgrade() -> None:
     )
     op.create_table(
         "attempt",
+        sa.Column("mail_id", sa.Text(), nullable=False),
         sa.Column("delivery_id", sa.Text(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("mail_id", sa.Text(), nullable=False),
         sa.Column("result", sa.Text(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("duration_s", sa.Float(), nullable=False),
         sa.Column("retry_after_s", sa.Float(), nullable=True),
-        sa.Column("response", sa.LargeBinary(), nullable=True),
-        sa.PrimaryKeyConstraint("delivery_id", "number", name="pk_attempt"),
+        sa.Column("response", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("mail_id", "delivery_id", "number", name="pk_attempt"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_attempt_mail_id", "attempt", ["mail_id"], unique=False)
-
     op.create_table(
         "delivery",
         sa.Column("id", sa.Text(), nullable=False),
@@ -55,10 +54,11 @@ def upgrade() -> None:
         sa.Column("last_reason", sa.Text(), nullable=True),
         sa.Column("dead_reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_delivery"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_delivery_account_id", "delivery", ["account_id", "created_at", "id"], unique=False)
+    op.create_index("ix_delivery_account_id", "delivery", ["account_id", "mail_id", "id"], unique=False)
     op.create_index(
-        "ix_delivery_endpoint_id", "delivery", ["endpoint_id", "state", "created_at", "id"], unique=False
+        "ix_delivery_endpoint_id", "delivery", ["endpoint_id", "state", "mail_id", "id"], unique=False
     )
     op.create_index("ix_delivery_mail_id", "delivery", ["mail_id"], unique=False)
 
@@ -90,25 +90,23 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("stage", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_email"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_email_account_id_first_at", "email", ["account_id", "first_at", "id"], unique=False)
-    op.create_index("ix_email_account_id_message_id", "email", ["account_id", "message_id"], unique=False)
-    op.create_index(
-        "ix_email_account_id_state", "email", ["account_id", "state", "first_at", "id"], unique=False
-    )
-    op.create_index("ix_email_alias_id_first_at", "email", ["alias_id", "first_at", "id"], unique=False)
+    op.create_index("ix_email_account_id", "email", ["account_id", "id"], unique=False)
+    op.create_index("ix_email_account_id_state", "email", ["account_id", "state", "id"], unique=False)
+    op.create_index("ix_email_alias_id", "email", ["alias_id", "id"], unique=False)
     op.create_index("ix_email_ended_at", "email", ["ended_at"], unique=False)
+    op.create_index("ix_email_message_id", "email", ["message_id"], unique=False)
 
     op.create_table(
         "event",
-        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("mail_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_event"),
+        sa.PrimaryKeyConstraint("mail_id", "id", name="pk_event"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_event_mail_id", "event", ["mail_id"], unique=False)
-
     op.create_table(
         "meta",
         sa.Column("name", sa.Text(), nullable=False),
