@@ -63,3 +63,4 @@ class AliasSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     spam_enabled: bool = True
     spam_threshold: float = SPAM_THRESHOLD
     retention_s: int = RETENTION_S
+    requires_tls: bool = False  # of its domain: no mail over a session in clear

@@ -57,3 +57,4 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     helo: str  # "" when not known
     tls: Tls | None = None  # None: the session was in plain text
     smtputf8: bool = False  # RFC 6531: the client asked for it on MAIL
+    listed_by: tuple[str, ...] = ()  # DNS lists (RFC 5782) that name the client and only add to the score

@@ -44,12 +44,16 @@ class ObjectWriter:
 
     Args:
         name: Its name, unique to one event. Written again, the new content takes the old one's place.
+        window: Chunks on their way at once; so many times CHUNK_OCTETS are held.
     """
 
-    def __init__(self, publisher: Publisher, name: str, *, bucket: str = CONTENT_BUCKET) -> None:
+    def __init__(
+        self, publisher: Publisher, name: str, *, bucket: str = CONTENT_BUCKET, window: int = WINDOW
+    ) -> None:
         self._publisher = publisher
         self._name = name
         self._bucket = bucket
+        self._window = window
         self._nuid = new_id("evt")
         self._chunks_subject = _chunks_subject_of(bucket, self._nuid)
         self._buffer = bytearray()
@@ -128,7 +132,7 @@ class ObjectWriter:
                 await purge(self._publisher.client, stream_of(self._bucket), self._chunks_subject)
 
     async def _send(self, chunk: bytes) -> None:
-        while len(self._on_their_way) >= WINDOW:
+        while len(self._on_their_way) >= self._window:
             await self._on_their_way.popleft().receipt()
         self._chunk_count += 1
         begun = await self._publisher.begin(self._chunks_subject, chunk, stream=stream_of(self._bucket))

@@ -1,4 +1,4 @@
-"""`python -m smtp_ingress`: read the settings, serve until SIGTERM."""
+"""`python -m smtp_ingress`: serve until SIGTERM; SIGHUP rereads certificate and block list."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import uvloop
 from mailchute.errors import BadSetting
 from mailchute.eventlog import EventLog, start_logging
 
+from smtp_ingress.board import Board, Row
+from smtp_ingress.processes import Processes
 from smtp_ingress.server import serve
 from smtp_ingress.settings import Settings
 
-BAD_SETTING = 2
+BAD_SETTING = 2  # exit code: a person has to change something first
 
 
 def main() -> int:
@@ -24,23 +26,45 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return BAD_SETTING
     log = start_logging("smtp-ingress", level=settings.log_level)
+    if not settings.postmaster_alias:
+        log.warning(
+            "no-postmaster",
+            reason="postmaster@ and abuse@ are refused where neither an alias nor a catch-all takes them: "
+            "set MAILCHUTE_POSTMASTER_ALIAS",
+        )
+    board = Board(settings.processes)
+
+    def run(own: Settings, number: int) -> int:
+        return _run(own, board.row(number), log)
+
     try:
-        uvloop.run(_serve(settings, log))
+        if settings.processes == 1:
+            return run(settings, 0)
+        return Processes(settings, board, run, log).supervise()
     except OSError as error:
-        sys.stderr.write(f"MAILCHUTE_SMTP is {settings.host}:{settings.port}: {error.strerror}\n")
+        sys.stderr.write(
+            f"MAILCHUTE_SMTP is '{settings.host}:{settings.port}': "
+            f"expected an address that can be listened on ({error.strerror})\n"
+        )
+        return BAD_SETTING
+
+
+def _run(settings: Settings, row: Row, log: EventLog) -> int:
+    try:
+        uvloop.run(_until_stopped(settings, row, log))
+    except BadSetting as error:
+        sys.stderr.write(f"{error}\n")
         return BAD_SETTING
     return 0
 
 
-async def _serve(settings: Settings, log: EventLog) -> None:
-    stop = asyncio.Event()
+async def _until_stopped(settings: Settings, row: Row, log: EventLog) -> None:
+    stop, reread = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    serving = asyncio.ensure_future(serve(settings, stop, log))
-    stopping = asyncio.ensure_future(stop.wait())
-    # Before NATS is reached there is nothing to drain.
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    await serving
+        loop.add_signal_handler(each, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reread.set)
+    await serve(settings, row, log, stop=stop, reread=reread)
 
 
 if __name__ == "__main__":

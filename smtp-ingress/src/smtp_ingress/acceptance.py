@@ -19,6 +19,7 @@ from mailchute.journal import Event, JournalBatch, event_id_of
 from mailchute.mail import ContentRef, MailObject, fingerprint_of
 from mailchute.subjects import JOURNAL, JOURNAL_ALL, MAIL, MAIL_ACCEPTED
 
+from smtp_ingress.board import Row
 from smtp_ingress.intake import Intake, ObjectWriter
 from smtp_ingress.replies import with_ids
 from smtp_ingress.trace import trace_fields
@@ -63,7 +64,7 @@ class Acceptance:
     Puts mails on the stream.
 
     Args:
-        new_writer: Starts an object of this name in the Object Store.
+        new_writer: Starts an object of this name in the Object Store, so many chunks on their way at once.
         timeout_s: For all receipts of one transaction together.
     """
 
@@ -71,20 +72,22 @@ class Acceptance:
         self,
         publisher: Publisher,
         stored: Stored,
-        new_writer: Callable[[str], ObjectWriter],
+        new_writer: Callable[[str, int], ObjectWriter],
         *,
+        row: Row,
         timeout_s: float,
         log: EventLog,
     ) -> None:
+        self._row = row
         self._publisher = publisher
         self._stored = stored
         self._new_writer = new_writer
         self._timeout_s = timeout_s
         self._log = log
 
-    async def open_writers(self, drafts: list[Draft]) -> list[ObjectWriter]:
+    async def open_writers(self, drafts: list[Draft], window: int) -> list[ObjectWriter]:
         """Return one object for each mail, with its trace fields written."""
-        writers = [self._new_writer(each.id) for each in drafts]
+        writers = [self._new_writer(each.id, window) for each in drafts]
         for writer, each in zip(writers, drafts, strict=True):
             await writer.write(each.trace)
         return writers
@@ -115,6 +118,7 @@ class Acceptance:
             await self._already_have(mail, receipt.sequence) if receipt.is_duplicate else mail.id
             for mail, receipt in zip(mails, receipts, strict=True)
         ]
+        self._row.count("duplicates", sum(receipt.is_duplicate for receipt in receipts))
         if all(receipt.is_duplicate for receipt in receipts):
             return with_ids("250 2.0.0 already have", known)
         return with_ids("250 2.0.0 accepted", known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from typing import cast
 
@@ -10,8 +11,11 @@ from aiosmtpd.smtp import SMTP
 from mailchute.envelope import Tls
 
 from smtp_ingress import replies
+from smtp_ingress.admission import is_in
+from smtp_ingress.dnsbl import DnsList
 from smtp_ingress.edge import Edge
 from smtp_ingress.inbox import Inbox
+from smtp_ingress.proxy import proxied_ip
 from smtp_ingress.replies import Refused, with_status
 from smtp_ingress.watchdog import Watchdog
 
@@ -38,15 +42,18 @@ class Connection(SMTP):
         self.inbox = Inbox()
         self.watchdog = Watchdog(self.loop, self._late, total_s=edge.settings.timers.session_s)
         self.client_ip = ""
+        self.asked: asyncio.Task[tuple[DnsList, ...]] | None = None  # what DNS lists say of the client
         self.tls: Tls | None = None
         self.error_count = 0
         self._writable: asyncio.Future[None] | None = None
+        self._network: bytes | None = None
+        self._is_counted = False
 
     # The transport calls these.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._attach(transport)
-        self.client_ip = transport.get_extra_info("peername")[0]
+        self.client_ip = plain_ip(transport.get_extra_info("peername")[0])
         self._handler_coroutine = self.loop.create_task(self._handle_client())
         self.edge.sessions.add(self)
 
@@ -94,6 +101,32 @@ class Connection(SMTP):
     def end(self) -> None:
         if self.transport is not None:
             self.transport.close()
+        if self.asked is not None:
+            self.asked.cancel()
+        if self._is_counted:
+            self._is_counted = False
+            self.edge.admission.leave(self._network)
+
+    async def admit(self) -> None:
+        """
+        Let the client in, until `end`.
+
+        Raises:
+            Refused: It is one too many, or unwanted.
+            EOFError: It should have said who it is, and did not.
+        """
+        edge = self.edge
+        if is_in(self.client_ip, edge.settings.proxy_from):
+            found = await proxied_ip(self.inbox)
+            self.client_ip = self.client_ip if found is None else plain_ip(found)
+        self._network = edge.admission.network(self.client_ip)
+        self._is_counted = True
+        edge.admission.enter(self._network)
+        if edge.blocklist.has_client(self.client_ip):
+            edge.row.count("connections_refused")
+            raise Refused(replies.BLOCKED.format(client=self.client_ip), closes=True)
+        if self._network is not None:
+            self.asked = edge.lists.ask(self.client_ip)
 
     async def greet(self) -> None:
         """Say 220, unless the client spoke first. Raises: Refused."""
@@ -122,6 +155,19 @@ class Connection(SMTP):
         except (TimeoutError, EOFError):
             pass
 
+    async def discard(self, size_octets: int, refusal: Refused) -> None:
+        """
+        Read octets that nobody wants, so that what follows is a command again.
+
+        Raises:
+            Refused: They are too many: `refusal`, and the connection ends.
+        """
+        if size_octets > LINGER_OCTETS:
+            raise Refused(refusal.reply, closes=True)
+        while size_octets > 0:
+            self.watchdog.set(self.edge.settings.timers.block_s)
+            size_octets -= len(await self.inbox.block(size_octets))
+
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Go on under TLS; the client has been told. Raises: EOFError, there is no connection any more."""
         assert self.transport is not None
@@ -138,6 +184,7 @@ class Connection(SMTP):
         if transport is None:
             raise EOFError
         self._attach(transport)
+        self.edge.row.count("tls_handshakes")
         found = transport.get_extra_info("ssl_object")
         self.tls = Tls(found.version() or "", (found.cipher() or ("",))[0])
 
@@ -146,6 +193,14 @@ class Connection(SMTP):
         self.transport = self.inbox.transport = cast("asyncio.Transport", transport)
 
     def _late(self) -> None:
+        """Called by the watchdog."""
         self.say(replies.TIMED_OUT.format(hostname=self.hostname))
         self.inbox.end()
         self.end()
+
+
+def plain_ip(text: str) -> str:
+    """Return an address as it is told: IPv4 also where it came in an IPv6 one, and without a zone."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)

@@ -5,81 +5,100 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from mailchute.envelope import Path
+from mailchute.errors import MailchuteError
 from mailchute.eventlog import EventLog
 from mailchute.subjects import REF_LIMIT_OCTETS
 
 from smtp_ingress import replies
 from smtp_ingress.acceptance import Acceptance, Draft
-from smtp_ingress.intake import Intake
+from smtp_ingress.admission import Admission
+from smtp_ingress.blocklist import Blocklist
+from smtp_ingress.board import Row
+from smtp_ingress.dnsbl import DnsLists
+from smtp_ingress.intake import Intake, ObjectWriter
 from smtp_ingress.recipients import Recipients
 from smtp_ingress.replies import Refused
+from smtp_ingress.room import room_of
 from smtp_ingress.settings import Settings
 
-STRESS_SHARE = 0.8  # of all connections: from here on clients that do nothing are cut off soon
 
-
-class Stream(Protocol):
-    """What the last look at MAIL found."""
+class Stock(Protocol):
+    """What the last look at a place that mail goes to found."""
 
     is_full: bool
 
 
 class Guest(Protocol):
-    """A session, as far as the server that is closing deals with it."""
+    """A session, as far as a server that is closing deals with it."""
 
     def close_when_idle(self) -> None: ...
     def end(self) -> None: ...
 
 
+@dataclass(kw_only=True)
 class Edge:
-    """
-    The state that one process's sessions work on.
+    """The state that one process's sessions work on."""
 
-    Args:
-        content_limit_octets: What a stream message may carry; bigger content becomes an object.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        recipients: Recipients,
-        acceptance: Acceptance,
-        stream: Stream,
-        *,
-        log: EventLog,
-        tls_context: ssl.SSLContext | None = None,
-        content_limit_octets: int = REF_LIMIT_OCTETS,
-    ) -> None:
-        self.settings = settings
-        self.recipients = recipients
-        self.log = log
-        self.tls_context = tls_context
-        self.sessions: set[Guest] = set()
-        self.is_closing = False
-        self._acceptance = acceptance
-        self._stream = stream
-        self._content_limit_octets = content_limit_octets
-        self._accepting: set[asyncio.Task[str]] = set()
+    settings: Settings
+    row: Row
+    admission: Admission
+    recipients: Recipients
+    acceptance: Acceptance
+    stocks: tuple[Stock, ...]  # any of them full: 452
+    blocklist: Blocklist
+    lists: DnsLists
+    log: EventLog
+    tls_context: ssl.SSLContext | None = None
+    content_limit_octets: int = REF_LIMIT_OCTETS  # what a stream message may carry
+    sessions: set[Guest] = field(default_factory=set)
+    is_closing: bool = False
+    _accepting: set[asyncio.Task[str]] = field(default_factory=set)
 
     def command_s(self) -> float:
         """Return how long a client may take for its next command; less when there are many."""
         timers = self.settings.timers
-        is_stressed = len(self.sessions) > STRESS_SHARE * self.settings.limits.connections
-        return timers.stressed_command_s if is_stressed else timers.command_s
+        return timers.stressed_command_s if self.admission.is_stressed else timers.command_s
 
-    def check_room(self) -> None:
-        """Raise Refused while there is no room for one more mail."""
-        if self._stream.is_full:
+    def check_stocks(self) -> None:
+        """Raise Refused while no mail can be stored."""
+        if any(stock.is_full for stock in self.stocks):
+            self.row.count("mails_deferred")
             raise Refused(replies.FULL)
 
-    def new_intake(self, drafts: list[Draft]) -> Intake:
-        return Intake(
+    def check_sender(self, sender: Path | None) -> None:
+        """Raise Refused when the operator wants no mail from it."""
+        if sender is not None and self.blocklist.has_sender(sender):
+            raise Refused(replies.SENDER_BLOCKED)
+
+    async def open_intake(self, drafts: list[Draft], declared_octets: int | None) -> Intake:
+        """
+        Return where the content goes; `release` must follow.
+
+        Raises:
+            Refused: There is no room for it.
+        """
+        self.check_stocks()
+        room = room_of(declared_octets, len(drafts), content_limit_octets=self.content_limit_octets)
+        await self.admission.reserve(room.reserved_octets)
+
+        async def open_writers() -> list[ObjectWriter]:
+            if not room.big_octets:  # the client said that its mail was small
+                octets = room_of(None, len(drafts), content_limit_octets=room.held_octets).big_octets
+                await self.admission.reserve(octets)
+                intake.reserved_octets += octets
+            return await self.acceptance.open_writers(drafts, room.window)
+
+        intake = Intake(
             limit_octets=self.settings.limits.message_octets,
-            memory_octets=self._content_limit_octets,
-            open_writers=lambda: self._acceptance.open_writers(drafts),
+            memory_octets=room.held_octets,
+            open_writers=open_writers,
         )
+        intake.reserved_octets = room.reserved_octets
+        return intake
 
     async def accept(self, drafts: list[Draft], intake: Intake) -> str:
         """
@@ -88,13 +107,21 @@ class Edge:
         It goes on when the session is cut off: a client that hangs up now has its mail stored or not, but
         never half. Raises: as Acceptance.accept.
         """
-        task = asyncio.get_running_loop().create_task(self._acceptance.accept(drafts, intake))
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        task = loop.create_task(self.acceptance.accept(drafts, intake))
         self._accepting.add(task)
-        task.add_done_callback(self._accepting.discard)
-        return await asyncio.shield(task)
+        task.add_done_callback(self._accepted)
+        reply = await asyncio.shield(task)
+        self.row.count("accept_seconds_micro", int((loop.time() - began_at) * 1e6))
+        self.row.count("accepted", len(drafts))
+        self.row.count("content_octets", intake.size_octets)
+        return reply
 
     async def release(self, intake: Intake) -> None:
         """A mail is over, one way or the other."""
+        self.admission.release(intake.reserved_octets)
+        intake.reserved_octets = 0
         if not intake.is_accepted:
             await intake.abort()
 
@@ -108,6 +135,11 @@ class Edge:
             session.end()
         if self._accepting:
             await asyncio.wait(self._accepting, timeout=self.settings.timers.publish_s)
+
+    def _accepted(self, task: asyncio.Task[str]) -> None:
+        self._accepting.discard(task)
+        if not task.cancelled() and isinstance(task.exception(), MailchuteError):
+            self.row.count("mails_deferred")
 
 
 async def _until(is_so: Callable[[], bool], limit_s: float) -> None:

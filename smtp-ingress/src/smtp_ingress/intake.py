@@ -47,6 +47,7 @@ class Intake:
         self.size_octets = 0
         self.writers: list[ObjectWriter] = []  # empty: the content is in `pieces`
         self.pieces: list[bytes] = []
+        self.reserved_octets = 0  # of memory, to be given back
         self.is_accepted = False  # the objects belong to a mail on the stream, or may do so
         self._limit_octets = limit_octets
         self._memory_octets = memory_octets

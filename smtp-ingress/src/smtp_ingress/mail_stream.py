@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -23,7 +22,7 @@ class MailStream:
     """
     Reads of MAIL and of the bucket for big content.
 
-    `is_ready` and `is_full` say what the last look found; `watch` keeps looking.
+    `is_ready` and `is_full` say what the last look found.
     """
 
     def __init__(self, client: Client) -> None:
@@ -55,12 +54,6 @@ class MailStream:
             return
         self.is_ready = "error" not in mail
         self.is_full = _is_full(mail) or _is_full(content)
-
-    async def watch(self, every_s: float) -> None:
-        """Look again and again, until cancelled."""
-        while True:
-            await self.look()
-            await asyncio.sleep(every_s)
 
     async def _info(self, stream: str) -> dict[str, Any]:
         answer = await self._client.request(f"$JS.API.STREAM.INFO.{stream}", b"", timeout=ASK_S)

@@ -74,6 +74,7 @@ TOO_MANY_COMMANDS = "421 4.7.0 {hostname} too many commands"
 TOO_MANY_ERRORS = "421 4.7.0 {hostname} too many errors"
 TOO_MUCH_FOR_ALIAS = "450 4.7.1 too much mail for this recipient, try again later"
 BLOCKED = "554 5.7.1 {client} is blocked"
+SENDER_BLOCKED = "550 5.7.1 this sender is blocked"
 LISTED = "554 5.7.1 {client} is listed by {zone}"
 
 

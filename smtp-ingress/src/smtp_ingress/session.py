@@ -10,29 +10,31 @@ from mailchute.errors import MailchuteError
 
 from smtp_ingress import replies, transaction
 from smtp_ingress.acceptance import Draft
-from smtp_ingress.connection import Connection
+from smtp_ingress.dnsbl import heed
 from smtp_ingress.edge import Edge
+from smtp_ingress.hello import Hello
 from smtp_ingress.intake import Intake
 from smtp_ingress.reception import Reception
 from smtp_ingress.replies import Refused, refusal_of
 from smtp_ingress.transaction import Client, Transaction
 
-_HELLO = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")  # RFC 5321, 4.1.1.1, and the underscores of real life
+_BDAT = re.compile(r"([0-9]{1,20})(?: +(LAST))?", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _LAST_IN_GROUP = frozenset({"EHLO", "HELO", "DATA"})  # RFC 2920, 3.1
-_WORKING = frozenset({"MAIL", "RCPT", "DATA", "QUIT"})
+_WORKING = frozenset({"MAIL", "RCPT", "DATA", "BDAT", "QUIT"})
 _HTTP = frozenset({"GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS"})
 
 
-class Session(Connection):
-    """What a client says and hears. NOOP, QUIT and the reply to RSET are aiosmtpd's."""
+class Session(Hello):
+    """What a client says and hears."""
 
     def __init__(self, edge: Edge) -> None:
         super().__init__(edge)
-        self.helo_name = ""  # "": not said yet
-        self.is_extended = False  # it was EHLO
         self._transaction: Transaction | None = None
+        self._drafts: list[Draft] = []
         self._intake: Intake | None = None  # while content comes in
+        self._reception: Reception | None = None
+        self._listed_by: set[str] = set()  # DNS lists that name the client and only score
         self._idle_count = self._transaction_count = 0
 
     def close_when_idle(self) -> None:
@@ -43,6 +45,7 @@ class Session(Connection):
 
     async def _handle_client(self) -> None:
         try:
+            await self.admit()
             await self.greet()
             while self.transport is not None and not self.transport.is_closing():
                 self.watchdog.set(self.edge.command_s())
@@ -56,7 +59,7 @@ class Session(Connection):
         except (EOFError, OSError):
             pass  # the client is gone
         finally:
-            await self._drop_transaction()
+            await self.drop_transaction()
             self.end()
 
     async def _obey(self, line: bytes) -> None:
@@ -75,7 +78,7 @@ class Session(Connection):
             raise
         except Exception as error:  # noqa: BLE001 - whatever broke is ours, and the client tries again
             self.edge.log.error("broken", error=error)
-            await self._drop_transaction()
+            await self.drop_transaction()
             await self.push(replies.NOT_NOW)
 
     def _check(self, verb: str) -> None:
@@ -93,40 +96,6 @@ class Session(Connection):
         if self._idle_count > limits.commands:
             raise Refused(replies.TOO_MANY_COMMANDS.format(hostname=self.hostname), closes=True)
 
-    async def helo(self, hostname: str | None) -> None:
-        await self._hello(hostname, "HELO")
-        await self.push(f"250 {self.hostname}")
-
-    async def ehlo(self, hostname: str | None) -> None:
-        await self._hello(hostname, "EHLO")
-        self.is_extended = True
-        offers = [self.hostname, f"SIZE {self.edge.settings.limits.message_octets}", "8BITMIME", "SMTPUTF8"]
-        offers += ["PIPELINING", "ENHANCEDSTATUSCODES"]
-        if self.edge.tls_context is not None and self.tls is None:
-            offers.append("STARTTLS")
-        await self.push("\r\n".join([*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}"]))
-
-    async def help(self, arg: str | None) -> None:
-        await self.push("214 2.0.0 " + " ".join(sorted(COMMANDS)))
-
-    async def vrfy(self, arg: str | None) -> None:
-        if not arg:
-            raise Refused("501 5.5.4 expected VRFY address")
-        await self.push("252 2.5.0 send a mail and see")  # RFC 5321, 3.5.3: addresses are not told here
-
-    async def expn(self, arg: str | None) -> None:
-        raise Refused("502 5.5.1 lists are not told here")
-
-    async def starttls(self, arg: str | None) -> None:
-        if arg:
-            raise Refused("501 5.5.4 STARTTLS takes no argument")
-        if self.tls is not None or self.edge.tls_context is None:
-            raise Refused("503 5.5.1 TLS is on already" if self.tls else "502 5.5.1 TLS is not offered")
-        await self.push(replies.START_TLS)
-        await self.start_tls(self.edge.tls_context)
-        self.helo_name = ""  # RFC 3207, 4.2: what was said in clear is forgotten
-        await self._drop_transaction()
-
     async def mail(self, arg: str | None) -> None:
         if not self.helo_name:
             raise Refused(replies.NO_HELLO)
@@ -134,7 +103,8 @@ class Session(Connection):
             raise Refused(replies.NESTED_MAIL)
         limits = self.edge.settings.limits
         begun = transaction.begin(arg, limit_octets=limits.message_octets)
-        self.edge.check_room()
+        self.edge.check_sender(begun.reverse_path)
+        self.edge.check_stocks()
         self._transaction_count += 1
         self._idle_count = 0
         if self._transaction_count > limits.transactions:
@@ -145,63 +115,95 @@ class Session(Connection):
     async def rcpt(self, arg: str | None) -> None:
         if self._transaction is None:
             raise Refused(replies.NO_SENDER)
+        if not self._transaction.recipients:
+            await self._heed_lists()
         limit = self.edge.settings.limits.recipients
-        await self._transaction.add(arg, self.edge.recipients, limit=limit, has_tls=self.tls is not None)
+        try:
+            alias = await self._transaction.add(
+                arg, self.edge.recipients, limit=limit, has_tls=self.tls is not None
+            )
+            self.edge.admission.check_alias(alias.alias_id)
+        except Refused:
+            self.edge.row.count("recipients_refused")
+            raise
         await self.push(replies.RECIPIENT_OK)
 
     async def data(self, arg: str | None) -> None:
         if arg:
             raise Refused("501 5.5.4 DATA takes no argument")
-        drafts = self._drafts()
-        self.edge.check_room()
-        self._intake = intake = self.edge.new_intake(drafts)
+        if self._intake is not None:
+            raise Refused(replies.MIXED_DATA)
+        self._check_recipients()
         try:
+            reception = await self._begin_content()
             await self.push(replies.START_CONTENT)
-            await self._reception(intake).dotted()
-            self.watchdog.rest()
-            reply = await self.edge.accept(drafts, intake)
+            await reception.dotted()
+            reply = await self._accept()
         finally:
-            await self._drop_transaction()
+            await self.drop_transaction()
         await self.push(reply)
 
-    async def rset(self, arg: str | None) -> None:
-        if not arg:
-            await self._drop_transaction()
-        await self.smtp_RSET(arg)
+    async def bdat(self, arg: str | None) -> None:
+        """Take in a chunk (RFC 3030, 2); its octets come at once, whatever is answered."""
+        found = _BDAT.fullmatch(arg or "")
+        if found is None:
+            raise Refused("501 5.5.4 expected BDAT size [LAST]", closes=True)
+        size_octets, is_last = int(found[1]), found[2] is not None
+        try:
+            self._check_recipients()
+            reception = self._reception or await self._begin_content()
+        except Refused as refusal:
+            await self.drop_transaction()
+            await self.discard(size_octets, refusal)
+            raise
+        try:
+            await reception.chunk(size_octets, is_last=is_last)
+            reply = await self._accept() if is_last else f"250 2.0.0 {size_octets} octets received"
+        except BaseException:
+            await self.drop_transaction()
+            raise
+        if is_last:
+            await self.drop_transaction()
+        await self.push(reply)
 
-    async def _hello(self, name: str | None, verb: str) -> None:
-        if not name or not _HELLO.fullmatch(name):
-            raise Refused(f"501 5.5.4 expected {verb} and your host name or address literal")
-        await self._drop_transaction()
-        self.helo_name = name
-        self.is_extended = False
+    async def _heed_lists(self) -> None:
+        """Raise Refused for a client that a DNS list names which is there to refuse."""
+        for each in await heed(self.asked):
+            if each.action == "refuse":
+                self.edge.row.count("mails_refused")
+                raise Refused(replies.LISTED.format(client=self.client_ip, zone=each.zone))
+            self._listed_by.add(each.zone)
 
-    def _drafts(self) -> list[Draft]:
+    def _check_recipients(self) -> None:
         if self._transaction is None:
             raise Refused(replies.NO_SENDER)
         if not self._transaction.recipients:
             raise Refused(replies.NO_VALID_RECIPIENT)
-        client = Client(
-            ip=self.client_ip,
-            helo=self.helo_name,
-            tls=self.tls,
-            is_extended=self.is_extended,
-        )
-        return self._transaction.drafts(client, hostname=self.hostname, now=datetime.now(UTC))
 
-    def _reception(self, intake: Intake) -> Reception:
+    async def _begin_content(self) -> Reception:
+        assert self._transaction is not None
+        client = Client(ip=self.client_ip, helo=self.helo_name, tls=self.tls, is_extended=self.is_extended)
+        self._drafts = self._transaction.drafts(client, hostname=self.hostname, now=datetime.now(UTC))
+        self._intake = await self.edge.open_intake(self._drafts, self._transaction.declared_octets)
         timers = self.edge.settings.timers
-        return Reception(
+        self._reception = Reception(
             self.inbox,
-            intake,
+            self._intake,
             line_limit_octets=self.edge.settings.limits.line_octets,
             slowest_octets_s=timers.slowest_octets_s,
             expect=lambda: self.watchdog.set(timers.block_s),
         )
+        return self._reception
 
-    async def _drop_transaction(self) -> None:
+    async def _accept(self) -> str:
+        assert self._intake is not None
+        self.watchdog.rest()
+        return await self.edge.accept(self._drafts, self._intake)
+
+    async def drop_transaction(self) -> None:
         """Forget the transaction; content that was not accepted leaves nothing behind."""
-        intake, self._intake, self._transaction = self._intake, None, None
+        intake, self._intake, self._reception = self._intake, None, None
+        self._transaction, self._drafts = None, []
         if intake is not None:
             await self.edge.release(intake)
 
@@ -212,6 +214,7 @@ COMMANDS: dict[str, Callable[[Session, str | None], Awaitable[None]]] = {
     "MAIL": Session.mail,
     "RCPT": Session.rcpt,
     "DATA": Session.data,
+    "BDAT": Session.bdat,
     "RSET": Session.rset,
     "NOOP": Session.smtp_NOOP,
     "QUIT": Session.smtp_QUIT,

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailchute.settings import DatabaseSettings, NatsSettings, Network, Reader
+from mailchute.errors import MalformedPath
+from mailchute.settings import DatabaseSettings, DnsSettings, NatsSettings, Network, Reader
+
+from smtp_ingress.address import path_of
+from smtp_ingress.dnsbl import DnsList, lists_of
 
 MEBIOCTETS = 1024 * 1024
 
@@ -111,6 +115,12 @@ class Settings:
     tls_cert_file: Path | None  # MAILCHUTE_TLS_CERT_FILE and _KEY_FILE: None, no STARTTLS
     tls_key_file: Path | None
     proxy_from: tuple[Network, ...]  # MAILCHUTE_PROXY_FROM: load balancers that speak PROXY; "", none
+    blocklist_file: Path | None  # MAILCHUTE_BLOCKLIST_FILE: networks, domains, addresses to refuse; none
+    dns: DnsSettings  # MAILCHUTE_DNS
+    dns_lists: tuple[DnsList, ...]  # MAILCHUTE_DNSBL: zen.example=refuse,other.example=score; none
+    metrics: tuple[str, int] | None  # MAILCHUTE_METRICS: host:port of loopback; off
+    disk: Path | None  # MAILCHUTE_DISK: a directory on the disk that NATS writes to; none
+    disk_free_octets: int  # MAILCHUTE_DISK_FREE_OCTETS: with less, 452; 1073741824
     log_level: str  # MAILCHUTE_LOG_LEVEL
 
     @classmethod
@@ -135,11 +145,19 @@ class Settings:
             database=DatabaseSettings.read(reader),
             timers=Timers.read(reader),
             limits=Limits.read(reader),
-            postmaster_alias=reader.text("MAILCHUTE_POSTMASTER_ALIAS"),
+            postmaster_alias=_mailbox(reader, "MAILCHUTE_POSTMASTER_ALIAS"),
             protected=_words(reader.text("MAILCHUTE_PROTECTED", "noreply,no-reply")),
             tls_cert_file=cert_file,
             tls_key_file=key_file,
             proxy_from=reader.networks("MAILCHUTE_PROXY_FROM"),
+            blocklist_file=_file(reader, "MAILCHUTE_BLOCKLIST_FILE"),
+            dns=DnsSettings.read(reader),
+            dns_lists=_dns_lists(reader),
+            metrics=_metrics(reader),
+            disk=_file(reader, "MAILCHUTE_DISK"),
+            disk_free_octets=reader.whole(
+                "MAILCHUTE_DISK_FREE_OCTETS", 1024 * MEBIOCTETS, low=0, high=1024**5
+            ),
             log_level=reader.choice("MAILCHUTE_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
         )
         reader.check()
@@ -151,6 +169,36 @@ def _hostname(reader: Reader) -> str:
     if not name.isascii() or any(c.isspace() for c in name):
         reader.mistakes.append(f"MAILCHUTE_HOSTNAME is {name!r}: expected a host name such as mx.example.org")
     return name
+
+
+def _mailbox(reader: Reader, name: str) -> str:
+    value = reader.text(name)
+    try:
+        return str(path_of(value)) if value else ""
+    except MalformedPath:
+        reader.mistakes.append(f"{name} is {value!r}: expected a mailbox such as postmaster@inbox.test")
+        return ""
+
+
+def _dns_lists(reader: Reader) -> tuple[DnsList, ...]:
+    value = reader.text("MAILCHUTE_DNSBL")
+    try:
+        return lists_of(value)
+    except ValueError:
+        reader.mistakes.append(
+            f"MAILCHUTE_DNSBL is {value!r}: expected zone=refuse or zone=score, divided by commas"
+        )
+        return ()
+
+
+def _metrics(reader: Reader) -> tuple[str, int] | None:
+    name = "MAILCHUTE_METRICS"
+    if not reader.text(name):
+        return None
+    host, port = reader.address(name, "")
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        reader.mistakes.append(f"{name} is {reader.text(name)!r}: expected a loopback address")
+    return host, port
 
 
 def _file(reader: Reader, name: str) -> Path | None:

@@ -36,6 +36,7 @@ class Client:
     helo: str
     tls: Tls | None
     is_extended: bool  # it said EHLO
+    listed_by: tuple[str, ...] = ()  # DNS lists that name it
 
 
 @dataclass
@@ -52,9 +53,11 @@ class Transaction:
         """The mode that the first recipient fixed."""
         return next((alias.mode for alias in self.recipients.values()), None)
 
-    async def add(self, text: str | None, recipients: Recipients, *, limit: int, has_tls: bool) -> Path:
+    async def add(
+        self, text: str | None, recipients: Recipients, *, limit: int, has_tls: bool
+    ) -> AliasSnapshot:
         """
-        Take the argument of a RCPT, and return its path.
+        Take the argument of a RCPT, and return its alias.
 
         Raises:
             Refused: The mail cannot go there.
@@ -64,12 +67,12 @@ class Transaction:
         if len(self.recipients) >= limit:
             raise Refused(TOO_MANY_RECIPIENTS)
         alias = await recipients.resolve(path)
-        if getattr(alias, "requires_tls", False) and not has_tls:
+        if alias.requires_tls and not has_tls:
             raise Refused(TLS_REQUIRED)
         if self.mode not in (None, alias.mode):
             raise Refused(NOT_FITTING)
         self.recipients[path] = alias
-        return path
+        return alias
 
     def drafts(self, client: Client, *, hostname: str, now: datetime) -> list[Draft]:
         """Return one mail object for each recipient, waiting for its content."""
@@ -82,6 +85,7 @@ class Transaction:
                     helo=client.helo,
                     tls=client.tls,
                     smtputf8=self.is_smtputf8,
+                    listed_by=client.listed_by,
                 ),
                 alias,
                 hostname=hostname,

@@ -1,0 +1,111 @@
+"""Who may come in now, and how much of it: limits over all processes of this host."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable
+
+from mailchute.settings import Network
+
+from smtp_ingress import replies
+from smtp_ingress.board import Row
+from smtp_ingress.replies import Refused
+from smtp_ingress.settings import Limits
+
+STRESS_SHARE = 0.8  # of all connections: from here on clients that do nothing are cut off soon
+ROOM_WAIT_S = 20.0  # a client waits so long for room, its socket unread, before it hears 452
+ROOM_LOOK_S = 0.02
+IPV4_PREFIX, IPV6_PREFIX = 24, 64  # what one operator usually has
+
+
+class Admission:
+    """
+    Counts connections, octets and mails, and says when it is enough.
+
+    Args:
+        row: This process's part of what all of them count.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        row: Row,
+        *,
+        hostname: str,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._limits = limits
+        self._row = row
+        self._hostname = hostname
+        self._sleep = sleep
+
+    @property
+    def is_stressed(self) -> bool:
+        return self._row.held("connections") > STRESS_SHARE * self._limits.connections
+
+    def network(self, client_ip: str) -> bytes | None:
+        """Return what this client is counted under; None when it is exempt from counting."""
+        return None if is_in(client_ip, self._limits.exempt) else network_of(client_ip)
+
+    def enter(self, network: bytes | None) -> None:
+        """
+        Count a connection in; `leave` must follow, whatever this raises.
+
+        Raises:
+            Refused: There are too many, in all or of this client's network.
+        """
+        self._row.hold("connections", 1)
+        self._row.count("connections_made")
+        is_too_many = self._row.held("connections") > self._limits.connections
+        if network is not None:
+            is_too_many |= self._row.join(network) > self._limits.network_connections
+            rate = self._row.tick(network)
+            is_too_many |= 0 < self._limits.network_rate < rate
+        if is_too_many:
+            self._row.count("connections_refused")
+            raise Refused(replies.TOO_MANY_CONNECTIONS.format(hostname=self._hostname), closes=True)
+
+    def leave(self, network: bytes | None) -> None:
+        self._row.hold("connections", -1)
+        if network is not None:
+            self._row.join(network, -1)
+
+    def check_alias(self, alias_id: str) -> None:
+        """Raise Refused when this alias has had its share of mails for a minute."""
+        if 0 < self._limits.alias_rate < self._row.tick(alias_id.encode()):
+            raise Refused(replies.TOO_MUCH_FOR_ALIAS)
+
+    async def reserve(self, octets: int) -> None:
+        """
+        Set memory aside for a mail; `release` gives it back.
+
+        While there is none the client waits, and its socket is not read.
+
+        Raises:
+            Refused: There is none, and there was none for ROOM_WAIT_S.
+        """
+        waited_s = 0.0
+        while self._row.held("octets") + octets > self._limits.memory_octets:
+            if waited_s >= ROOM_WAIT_S:
+                raise Refused(replies.BUSY)
+            await self._sleep(ROOM_LOOK_S)
+            waited_s += ROOM_LOOK_S
+        self._row.hold("octets", octets)
+
+    def release(self, octets: int) -> None:
+        self._row.hold("octets", -octets)
+
+
+def is_in(client_ip: str, networks: tuple[Network, ...]) -> bool:
+    if not networks:
+        return False
+    address = ipaddress.ip_address(client_ip)
+    return any(address in network for network in networks)
+
+
+def network_of(client_ip: str) -> bytes:
+    """Return what stands for the /24 or /64 that this address lies in."""
+    address = ipaddress.ip_address(client_ip)
+    kept = IPV4_PREFIX if address.version == 4 else IPV6_PREFIX
+    return address.packed[: kept // 8]
