@@ -84,8 +84,8 @@ def attempted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[floa
     return made, done
 
 
-def is_exhausted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[float, ...]) -> bool:
-    """Return whether this failed attempt was the schedule's last."""
+def is_last(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[float, ...]) -> bool:
+    """Return whether this attempt was the schedule's last."""
     return due_in_s(owed, outcome, outcome.started_at, gaps_s) is None
 
 

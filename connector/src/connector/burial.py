@@ -13,6 +13,7 @@ from mailchute.journal import Event, event_id_of
 from mailchute.mail import MailObject
 
 from connector.content import Contents
+from connector.delivery import Delivery
 from connector.journal import Journal
 
 log = event_log("connector")
@@ -57,11 +58,10 @@ class Burial:
 
     async def of_delivery(
         self,
-        delivery: WebhookDelivery,
-        record: bytes,
+        owed: WebhookDelivery,
+        delivery: Delivery,
         *,
         reason: str,
-        subject: str,
         events: tuple[Event, ...] = (),
     ) -> None:
         """
@@ -72,48 +72,46 @@ class Burial:
         """
         at = datetime.now(UTC)
         await self._publish(
-            subjects.dead_id_of(delivery.mail_id, "deliver", delivery.run, delivery.endpoint_id),
+            subjects.dead_id_of(owed.mail_id, "deliver", owed.run, owed.endpoint_id),
             stage="deliver",
             reason=reason,
-            mail_id=delivery.mail_id,
-            run=delivery.run,
-            endpoint_id=delivery.endpoint_id,
+            mail_id=owed.mail_id,
+            run=owed.run,
+            endpoint_id=owed.endpoint_id,
             at=at,
-            subject=subject,
-            record=record,
+            subject=delivery.subject,
+            record=delivery.body,
         )
         await self._journal.tell(
             *events,
             Event(
-                id=event_id_of("dead", delivery.mail_id, run=delivery.run, endpoint_id=delivery.endpoint_id),
+                id=event_id_of("dead", owed.mail_id, run=owed.run, endpoint_id=owed.endpoint_id),
                 kind="dead",
                 at=at,
-                mail_id=delivery.mail_id,
-                run=delivery.run,
-                account_id=delivery.account_id,
-                domain_id=delivery.domain_id,
-                alias_id=delivery.alias_id,
-                endpoint_id=delivery.endpoint_id,
-                delivery_id=delivery.id,
+                mail_id=owed.mail_id,
+                run=owed.run,
+                account_id=owed.account_id,
+                domain_id=owed.domain_id,
+                alias_id=owed.alias_id,
+                endpoint_id=owed.endpoint_id,
+                delivery_id=owed.id,
                 stage="deliver",
                 reason=reason,
             ),
         )
 
-    async def of_unreadable(
-        self, record: bytes, *, stage: str, stream: str, sequence: int, reason: str
-    ) -> None:
-        """A record that is no record of ours. Raises: StreamUnavailable."""
+    async def of_unreadable(self, delivery: Delivery, *, stage: str, reason: str) -> None:
+        """A record that cannot be worked on as such. Raises: StreamUnavailable."""
         await self._publish(
-            f"{stream}.{sequence}.{stage}",
+            f"{delivery.subject}.{delivery.sequence}",
             stage=stage,
             reason=reason,
             mail_id="",
             run="0",
             endpoint_id=None,
             at=datetime.now(UTC),
-            subject=stream,
-            record=record,
+            subject=delivery.subject,
+            record=delivery.body,
         )
 
     async def _publish(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from mailchute.errors import ContentUnavailable
 from mailchute.jetstream import Publisher
 from mailchute.mail import ContentRef
-from mailchute.objects import read_object, write_object
+from mailchute.objects import delete_object, read_object, write_object
 from mailchute.subjects import REF_LIMIT_OCTETS
 
 BUDGET_OCTETS = 96 * 1024 * 1024  # held in memory at once for records that are references
@@ -55,6 +57,12 @@ class Contents:
             yield await read_object(self._publisher.client, content)
         finally:
             self._give(size_octets)
+
+    async def discard(self, content: bytes | ContentRef) -> None:
+        """Give back what a reference held; what cannot be reached now is swept later."""
+        if isinstance(content, ContentRef):
+            with contextlib.suppress(ContentUnavailable):
+                await delete_object(self._publisher.client, content)
 
     async def _take(self, octets: int) -> None:
         if octets <= self._free_octets and not self._waiting:

@@ -93,13 +93,16 @@ class EndpointLoad:
         self.in_flight_count -= 1
         self._admit()
 
-    def succeeded(self) -> None:
+    def succeeded(self) -> bool:
+        """Take note of a success; True when the breaker closes by it."""
+        is_closing = self.is_probing
         self._failure_count = 0
         self._succeeded_at = self._clock()
         self._cap = min(CAP_MAX, self._cap + 1)
         self._pause_s = PAUSE_MIN_S
         self._open_until = 0.0
         self._admit()
+        return is_closing
 
     def failed(self) -> bool:
         """Take note of a failure; True when the breaker opens by it."""

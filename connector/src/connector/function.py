@@ -77,18 +77,19 @@ class Function:
     def waiting_count(self) -> int:
         return len(self._queue) + self._open_count
 
-    async def call(self, body: bytes, *, alone: bool = False) -> FunctionAnswer:
+    async def call(self, body: bytes, *, alone: bool = False, hold_s: float = HOLD_S) -> FunctionAnswer:
         """
         Return what the function makes of `body` (MessagePack); waits a while for one that is away.
 
         Args:
+            hold_s: How long to wait for one that is away.
             alone: With no other call beside it, so that it is known who brought the function down.
 
         Raises:
             FunctionAway: It stayed away.
             FunctionBroke: It went down over this value.
         """
-        until = time.monotonic() + HOLD_S
+        until = time.monotonic() + hold_s
         while True:
             try:
                 async with asyncio.timeout(max(0.0, until - time.monotonic())):

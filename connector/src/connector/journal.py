@@ -32,6 +32,10 @@ class Journal:
         self._timer: asyncio.TimerHandle | None = None
         self._writes: set[asyncio.Task[None]] = set()
 
+    @property
+    def is_failing(self) -> bool:
+        return not self.is_writing.is_set()
+
     async def tell(self, *events: Event) -> None:
         """Return once the events are on the stream, or after GIVE_UP_S all the same."""
         loop = asyncio.get_running_loop()

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -21,11 +21,13 @@ from mailchute.errors import MailchuteError, StreamUnavailable
 from mailchute.eventlog import event_log
 from mailchute.jetstream import Publisher
 from mailchute.stored import request_api
-from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
+from connector.backlog import Backlog, octets_of
 from connector.delivery import Delivery
 from connector.endpoint import EndpointLoads
+from connector.lease import Lease
 from connector.pull import Pull
 from connector.settings import Settings
 from connector.streams import assert_consumer, consumer_config, remove_consumer
@@ -33,6 +35,7 @@ from connector.streams import assert_consumer, consumer_config, remove_consumer
 RECONCILE_S = 10.0
 SETTLE_S = 0.1  # advisories come in swarms: one look for all of them
 PREFIX = subjects.lane_name_of("")
+FORGIVE = "connector.forgive."  # a core subject: every connector forgets what it holds against an endpoint
 ADVISORIES = f"$JS.EVENT.ADVISORY.CONSUMER.*.{subjects.RETRY}.>"
 
 log = event_log("connector")
@@ -44,33 +47,34 @@ class Lane:
 
     pull: Pull
     task: asyncio.Task[None]
-    busy_at: float = field(default_factory=time.monotonic)  # when it last held something
+    empty_since: float | None = None  # None: it held something when last looked at
 
 
 class Lanes:
     """
-    Makes, finds, serves and pauses lanes.
+    Makes, finds, serves, pauses and removes lanes.
 
     Args:
-        work: Works on one message of a lane.
         gates: As Pull's.
     """
 
     def __init__(
         self,
-        client: Client,
         publisher: Publisher,
         endpoints: EndpointLoads,
         settings: Settings,
+        lease: Lease,
         *,
         gates: tuple[asyncio.Event, ...],
     ) -> None:
-        self.work: Callable[[Delivery], Awaitable[None]] | None = None
+        self.work: Callable[[Delivery], Awaitable[None]]  # set once, by the pipeline
         self.lanes: dict[str, Lane] = {}
-        self._client = client
+        self._client = publisher.client
         self._publisher = publisher
+        self._backlog = Backlog(publisher.client, settings.lane_max_octets)
         self._endpoints = endpoints
         self._settings = settings
+        self._lease = lease
         self._gates = gates
         self._making: dict[str, asyncio.Lock] = {}
         self._stirred = asyncio.Event()
@@ -94,14 +98,15 @@ class Lanes:
                 attempt_count=owed.attempt_count + 1,
                 last_outcome=outcome,
             )
+        record = wire.encode(owed)
+        self._backlog.add(owed.endpoint_id, octets_of(owed, record))
         await self.ensure(owed.endpoint_id)
         await self._publisher.publish(
             subjects.retry_subject_of(owed.endpoint_id),
-            wire.encode(owed),
+            record,
             stream=subjects.RETRY,
             message_id=subjects.retry_id_of(owed.mail_id, owed.endpoint_id, owed.run) + again,
         )
-        self.lanes[owed.endpoint_id].busy_at = time.monotonic()
 
     async def ensure(self, endpoint_id: str) -> None:
         """Make the lane where it is missing, and serve it. Raises: StreamUnavailable."""
@@ -118,39 +123,48 @@ class Lanes:
 
     async def pause(self, endpoint_id: str, pause_s: float) -> None:
         """Hand out nothing of the lane for a while; the breaker is open."""
-        until = datetime.now(UTC) + timedelta(seconds=pause_s)
-        with contextlib.suppress(StreamUnavailable):  # the lane then finds the breaker open itself
-            await request_api(
-                self._client,
-                f"CONSUMER.PAUSE.{subjects.RETRY}.{subjects.lane_name_of(endpoint_id)}",
-                {"pause_until": until.isoformat().replace("+00:00", "Z")},
-            )
+        await self._pause_until(endpoint_id, datetime.now(UTC) + timedelta(seconds=pause_s))
+
+    async def resume(self, endpoint_id: str) -> None:
+        """The breaker has closed."""
+        await self._pause_until(endpoint_id, datetime.fromtimestamp(0, UTC))
 
     async def kick(self, endpoint_id: str) -> None:
-        """The endpoint is back: hand out everything of its lane now. Raises: StreamUnavailable."""
+        """
+        The endpoint is back: hand out everything on its lane now, whatever it was waiting for.
+
+        Raises: StreamUnavailable.
+        """
+        await self._client.publish(FORGIVE + endpoint_id, b"")
         self._endpoints.of(endpoint_id).forgive()
         await remove_consumer(self._client, subjects.RETRY, subjects.lane_name_of(endpoint_id))
-        if await self._waiting_counts(subjects.retry_subject_of(endpoint_id)):
+        if await self._backlog.counts(subjects.retry_subject_of(endpoint_id)):
             await self._create(endpoint_id)
             self._serve(endpoint_id)
 
     async def run(self) -> None:
         """Look after the lanes until cancelled."""
-        subscription = await self._client.subscribe(ADVISORIES, cb=self._advised)
+        subscriptions = [
+            await self._client.subscribe(ADVISORIES, cb=self._advised),
+            await self._client.subscribe(f"{FORGIVE}*", cb=self._forgiven),
+        ]
         try:
             while True:
                 self._stirred.clear()
                 try:
                     await self.reconcile()
+                    if await self._lease.hold() and await self._remove_idle():
+                        await self.reconcile()
                 except MailchuteError as error:
                     log.warning("reconcile-failed", reason=str(error))
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(RECONCILE_S):
+                    async with asyncio.timeout(min(RECONCILE_S, self._settings.lane_idle_s / 2 + 0.1)):
                         await self._stirred.wait()
                         await asyncio.sleep(SETTLE_S)
         finally:
-            with contextlib.suppress(Exception):
-                await subscription.unsubscribe()
+            for subscription in subscriptions:
+                with contextlib.suppress(NatsError, OSError):
+                    await subscription.unsubscribe()
 
     async def reconcile(self) -> None:
         """Serve every lane there is, and make those that are missing. Raises: StreamUnavailable."""
@@ -158,12 +172,33 @@ class Lanes:
         for endpoint_id in list(self.lanes):
             if endpoint_id not in existing and endpoint_id not in self._making:
                 self._leave(endpoint_id)
-        for endpoint_id in await self._waiting_counts(subjects.RETRY_ALL):
+        waiting = await self._backlog.look()
+        for endpoint_id in waiting:
             if endpoint_id not in existing:
                 await self._create(endpoint_id)
                 existing.add(endpoint_id)
         for endpoint_id in existing:
             self._serve(endpoint_id)
+        now = time.monotonic()
+        for endpoint_id, lane in self.lanes.items():
+            lane.empty_since = None if endpoint_id in waiting else lane.empty_since or now
+
+    async def _remove_idle(self) -> int:
+        """
+        Remove the lanes that have been empty for long; returns how many.
+
+        What is published to one at this very moment has no consumer then: reconcile afterwards.
+        """
+        until = time.monotonic() - self._settings.lane_idle_s
+        idle = [
+            endpoint_id
+            for endpoint_id, lane in self.lanes.items()
+            if lane.empty_since is not None and lane.empty_since < until and not lane.pull.in_hand_count
+        ]
+        for endpoint_id in idle:
+            self._leave(endpoint_id)
+            await remove_consumer(self._client, subjects.RETRY, subjects.lane_name_of(endpoint_id))
+        return len(idle)
 
     async def finish(self, timeout_s: float) -> None:
         """Stop pulling, and end what is in hand."""
@@ -185,23 +220,6 @@ class Lanes:
             offset += len(names)
         return found
 
-    async def _waiting_counts(self, subject: str) -> dict[str, int]:
-        """Return how many messages wait for each endpoint."""
-        found: dict[str, int] = {}
-        offset, total = 0, 1
-        while offset < total:
-            answer = await request_api(
-                self._client, f"STREAM.INFO.{subjects.RETRY}", {"subjects_filter": subject, "offset": offset}
-            )
-            assert answer is not None
-            page = answer["state"].get("subjects") or {}
-            total = answer.get("total", len(page))
-            found.update({name.partition(".")[2]: count for name, count in page.items()})
-            if not page:
-                break
-            offset += len(page)
-        return found
-
     async def _create(self, endpoint_id: str) -> None:
         await assert_consumer(
             self._client,
@@ -216,7 +234,6 @@ class Lanes:
     def _serve(self, endpoint_id: str) -> None:
         if endpoint_id in self.lanes:
             return
-        assert self.work is not None
         load = self._endpoints.of(endpoint_id)
         pull = Pull(
             self._client,
@@ -234,6 +251,20 @@ class Lanes:
         self.lanes.pop(endpoint_id).task.cancel()
         log.info("lane-left", endpoint_id=endpoint_id)
 
+    async def _pause_until(self, endpoint_id: str, until: datetime) -> None:
+        with contextlib.suppress(
+            StreamUnavailable
+        ):  # without it the lane asks the breaker message by message
+            await request_api(
+                self._client,
+                f"CONSUMER.PAUSE.{subjects.RETRY}.{subjects.lane_name_of(endpoint_id)}",
+                {"pause_until": until.isoformat().replace("+00:00", "Z")},
+                absent_ok=True,
+            )
+
     async def _advised(self, message: Msg) -> None:
         if ".CREATED." in message.subject or ".DELETED." in message.subject:
             self._stirred.set()
+
+    async def _forgiven(self, message: Msg) -> None:
+        self._endpoints.of(message.subject.removeprefix(FORGIVE)).forgive()

@@ -62,13 +62,7 @@ class MailStage:
             await delivery.nak(NAK_UPGRADE_S)
             return
         except Undecodable as error:
-            await self._burial.of_unreadable(
-                delivery.body,
-                stage="scan",
-                stream=subjects.MAIL,
-                sequence=delivery.sequence,
-                reason=str(error),
-            )
+            await self._burial.of_unreadable(delivery, stage="scan", reason=str(error))
             await delivery.ack()
             return
         age_s = (datetime.now(UTC) - mail.received_at).total_seconds()

@@ -5,28 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 from mailchute import subjects
 from mailchute.jetstream import Publisher
 from nats.aio.client import Client
 
-from connector import fresh
 from connector.attempt import Attempts
 from connector.burial import Burial
 from connector.content import Contents
+from connector.deliveries import FRESH_SLOTS, LANE_SLOTS, Deliveries
 from connector.delivery import Delivery
 from connector.endpoint import EndpointLoads
-from connector.fresh import FreshStage
+from connector.erased import Erased
 from connector.function import Function
 from connector.journal import Journal
 from connector.lanes import Lanes
+from connector.lease import Lease
 from connector.mail import MailStage
+from connector.orders import Orders
 from connector.pull import Pull
 from connector.record import RecordStage
-from connector.retry import RetryStage
 from connector.settings import Settings
+from connector.shelf import Shelf
 from connector.streams import DELIVERY_DURABLE, JOURNAL_DURABLE, MAIL_DURABLE
 
 # How long a function may be silent. parse kills itself after 5 s, an attempt ends after 15 s.
@@ -34,7 +35,7 @@ TIMEOUTS_S = {"scan": 60.0, "parse": 60.0, "deliver": 30.0, "record": 60.0}
 MAIL_SLOTS = 128
 MAIL_PULL_OCTETS = 32 * 1024 * 1024
 JOURNAL_SLOTS = 4
-DRAIN_S = 20.0
+DRAIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -64,20 +65,28 @@ class Pipeline:
         self.contents = Contents(self.publisher)
         self.burial = Burial(self.publisher, self.contents, self.journal)
         self.endpoints = EndpointLoads()
+        shelf = Shelf(self.publisher)
+        self.erased = Erased(client, shelf)
         is_writing = self.journal.is_writing
         self.lanes = Lanes(
-            client, self.publisher, self.endpoints, settings, gates=(deliver.is_there, is_writing)
+            self.publisher,
+            self.endpoints,
+            settings,
+            Lease(shelf, "lanes"),
+            gates=(deliver.is_there, is_writing),
         )
-        attempts = Attempts(self.publisher, self.contents, deliver)
-        stage: dict[str, Any] = {
-            "attempts": attempts,
-            "endpoints": self.endpoints,
-            "lanes": self.lanes,
-            "journal": self.journal,
-            "burial": self.burial,
-            "gaps_s": settings.gaps_s,
-        }
-        self.mail = MailStage(
+        deliveries = Deliveries(
+            attempts=Attempts(self.publisher, self.contents, deliver),
+            contents=self.contents,
+            endpoints=self.endpoints,
+            lanes=self.lanes,
+            journal=self.journal,
+            burial=self.burial,
+            erased=self.erased,
+            gaps_s=settings.gaps_s,
+            lane_slots=asyncio.Semaphore(LANE_SLOTS),
+        )
+        mail = MailStage(
             publisher=self.publisher,
             contents=self.contents,
             journal=self.journal,
@@ -85,21 +94,22 @@ class Pipeline:
             scan=scan,
             parse=parse,
         )
-        self.lanes.work = RetryStage(**stage).work
+        self.orders = Orders(self.publisher, mail, self.lanes, shelf, self.erased)
+        self.lanes.work = deliveries.work_retry
         rows = (
             _Row(
                 subjects.MAIL,
                 MAIL_DURABLE,
                 MAIL_SLOTS,
-                self.mail.work,
+                mail.work,
                 (scan.is_there, parse.is_there, is_writing),
                 MAIL_PULL_OCTETS,
             ),
             _Row(
                 subjects.DELIVERY,
                 DELIVERY_DURABLE,
-                fresh.SLOTS,
-                FreshStage(**stage).work,
+                FRESH_SLOTS,
+                deliveries.work_fresh,
                 (deliver.is_there, is_writing),
             ),
             _Row(
@@ -126,6 +136,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Run until cancelled; then drain: nothing new is begun, what is in hand ends or is naked."""
+        await self.erased.listen()
         tasks = [asyncio.ensure_future(pull.run()) for pull in self.pulls.values()]
         tasks.append(asyncio.ensure_future(self.lanes.run()))
         try:

@@ -17,9 +17,9 @@ from connector.delivery import Delivery
 
 EXPIRES_S = 30.0  # of one pull request; asked again then
 HEARTBEAT_S = 5.0  # the server's sign that it still knows of the request
+LOOK_S = 0.5  # how often it is looked at whether the connection is still the same
 GATHER_S = 0.01  # slots that come free within this ask together
 NAK_AFTER_BUG_S = 30.0
-NAK_AT_DRAIN_S = 0.0
 
 log = event_log("connector")
 
@@ -95,7 +95,7 @@ class Pull:
         for delivery in left.values():
             if not delivery.is_settled:
                 with contextlib.suppress(NatsError, OSError):
-                    await delivery.nak(NAK_AT_DRAIN_S)
+                    await delivery.nak(0)
 
     async def _room(self) -> None:
         while self._slots() - len(self._tasks) <= 0:
@@ -119,19 +119,19 @@ class Pull:
                 self._next, json.dumps(wanted).encode(), reply=f"{self._inbox}.{self._request_count}"
             )
         except (NatsError, OSError):
-            await asyncio.sleep(GATHER_S)
-            self._wanted = 0
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(LOOK_S)
             return
         self._heard_at = time.monotonic()
+        connection = self._client.stats["reconnects"]
         while self._wanted > 0:
             self._changed.clear()
             try:
-                async with asyncio.timeout(HEARTBEAT_S):
+                async with asyncio.timeout(LOOK_S):
                     await self._changed.wait()
             except TimeoutError:
-                if time.monotonic() - self._heard_at > 2 * HEARTBEAT_S:
-                    return  # the server forgot it: a reconnect, a new leader
+                is_other = self._client.stats["reconnects"] != connection
+                if is_other or time.monotonic() - self._heard_at > 2 * HEARTBEAT_S:
+                    return  # the server forgot the request: another connection, a new leader
 
     async def _took(self, message: Msg) -> None:
         self._heard_at = time.monotonic()
@@ -141,7 +141,7 @@ class Pull:
         delivery = Delivery.of(self._client, message)
         self._wanted -= 1
         if self._is_stopping:
-            await delivery.nak(NAK_AT_DRAIN_S)
+            await delivery.nak(0)
             return
         task = asyncio.ensure_future(self._shell(delivery))
         self._tasks[task] = delivery
@@ -154,8 +154,8 @@ class Pull:
         is_current = message.subject == f"{self._inbox}.{self._request_count}"
         if status == "100" or not is_current:
             return
-        if status in ("503", "409"):
-            await asyncio.sleep(0.1)  # no consumer just now, or a limit of the request
+        if status == "503":
+            await asyncio.sleep(LOOK_S)  # there is no such consumer just now
         self._wanted = 0
         self._changed.set()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mailchute import subjects
 from mailchute.errors import StreamUnavailable
 from mailchute.eventlog import event_log
 from mailchute.journal import Recorded
@@ -40,13 +39,7 @@ class RecordStage:
             return
         except Refused as error:
             try:
-                await self._burial.of_unreadable(
-                    delivery.body,
-                    stage="record",
-                    stream=subjects.JOURNAL,
-                    sequence=delivery.sequence,
-                    reason=str(error),
-                )
+                await self._burial.of_unreadable(delivery, stage="record", reason=str(error))
             except StreamUnavailable:
                 await delivery.nak(FAILED_DELAYS_S[-1])
                 return

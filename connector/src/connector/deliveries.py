@@ -1,0 +1,186 @@
+"""Deliveries: the first attempt of each rides with everyone's, the next ones on the endpoint's retry lane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailchute import wire
+from mailchute.delivery import AttemptOutcome, WebhookDelivery
+from mailchute.errors import NewerVersion, PermanentError, StreamFull, TransientError, Undecodable
+from mailchute.eventlog import event_log
+
+from connector.attempt import Attempts, attempted, due_in_s, is_last
+from connector.burial import Burial
+from connector.content import Contents
+from connector.delivery import Delivery
+from connector.endpoint import WAIT_S, EndpointLoads
+from connector.erased import Erased
+from connector.journal import Journal
+from connector.lanes import Lanes
+
+DELIVER_CALLS = 512  # what deliver serves at once (DESIGN, 9)
+LANE_SLOTS = DELIVER_CALLS // 4  # the retry lanes' own quarter
+FRESH_SLOTS = DELIVER_CALLS - LANE_SLOTS
+SLOW_MAX = DELIVER_CALLS // 2  # attempts older than a second
+NAK_SOON_S = 1.0
+NAK_UPGRADE_S = 30.0
+FIRST_FAILED = ".tried"  # put back on the lane, its first attempt noted: another message id
+
+log = event_log("connector")
+
+Carry = Callable[[WebhookDelivery, Delivery], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deliveries:
+    """Works on delivery.fresh and on the lanes."""
+
+    attempts: Attempts
+    contents: Contents
+    endpoints: EndpointLoads
+    lanes: Lanes
+    journal: Journal
+    burial: Burial
+    erased: Erased
+    gaps_s: tuple[float, ...]
+    lane_slots: asyncio.Semaphore
+
+    async def work_fresh(self, delivery: Delivery) -> None:
+        """Make the first attempt, or divert to the lane; acknowledge once that is safe."""
+        await self._work(delivery, self._carry_fresh)
+
+    async def work_retry(self, delivery: Delivery) -> None:
+        """Make an attempt if one is due, and settle what comes of it."""
+        await self._work(delivery, self._carry_retry)
+
+    async def _work(self, delivery: Delivery, carry: Carry) -> None:
+        try:
+            owed = wire.decode(delivery.body, WebhookDelivery)
+        except NewerVersion:
+            await delivery.nak(NAK_UPGRADE_S)
+            return
+        except Undecodable as error:
+            await self.burial.of_unreadable(delivery, stage="deliver", reason=str(error))
+            await delivery.ack()
+            return
+        if owed.mail_id in self.erased:
+            await self._end(owed, delivery)
+            return
+        try:
+            await carry(owed, delivery)
+        except TransientError as error:
+            log.warning("delivery-waits", delivery_id=owed.id, stage="deliver", reason=str(error))
+            await delivery.nak(NAK_SOON_S)
+        except PermanentError as error:
+            await self._bury(owed, delivery, f"refused: {error}")
+
+    async def _carry_fresh(self, owed: WebhookDelivery, delivery: Delivery) -> None:
+        load = self.endpoints.of(owed.endpoint_id)
+        if (
+            # Handed out before: whether it was POSTed is not known, and it holds up nobody twice.
+            delivery.num_delivered > 1
+            or load.is_open
+            or load.is_probing
+            or (load.slow_count and self.endpoints.slow_count >= SLOW_MAX)
+            or not await load.enter(WAIT_S)
+        ):
+            await self._divert(owed, delivery)
+            return
+        try:
+            with load.timing():
+                outcome = await self.attempts.make(owed)
+        finally:
+            load.leave()
+        await self._settle(owed, delivery, outcome, self._to_lane)
+
+    async def _carry_retry(self, owed: WebhookDelivery, delivery: Delivery) -> None:
+        wait_s = self._wait_s(owed)
+        if wait_s > 0:
+            await delivery.nak(wait_s)
+            return
+        load = self.endpoints.of(owed.endpoint_id)
+        async with self.lane_slots:
+            await load.enter(None)
+            try:
+                with load.timing():
+                    outcome = await self.attempts.make(owed)
+            finally:
+                load.leave()
+        await self._settle(owed, delivery, outcome, self._stay_on_lane)
+
+    def _wait_s(self, owed: WebhookDelivery) -> float:
+        """Return how long this waits: for the attempt after the one it came here for, or for the breaker."""
+        now = datetime.now(UTC)
+        due_s = 0.0
+        if owed.last_outcome is not None:
+            due_s = due_in_s(owed, owed.last_outcome, now, self.gaps_s) or 0.0
+        return max(due_s, self.endpoints.of(owed.endpoint_id).open_for_s)
+
+    async def _settle(
+        self,
+        owed: WebhookDelivery,
+        delivery: Delivery,
+        outcome: AttemptOutcome,
+        again: Callable[[WebhookDelivery, Delivery, AttemptOutcome], Awaitable[None]],
+    ) -> None:
+        events = attempted(owed, outcome, self.gaps_s)
+        load = self.endpoints.of(owed.endpoint_id)
+        if outcome.result == "delivered":
+            if load.succeeded():
+                await self.lanes.resume(owed.endpoint_id)
+            await self.journal.tell(*events)
+            await self._end(owed, delivery)
+        elif outcome.result != "failed":
+            reason = "endpoint-gone" if outcome.result == "gone" else f"refused: {outcome.reason}"
+            await self._bury(owed, delivery, reason, outcome)
+        elif is_last(owed, outcome, self.gaps_s):
+            # Not held against the endpoint: what is past its last attempt must not wait for a breaker.
+            await self._bury(owed, delivery, "exhausted", outcome)
+        else:
+            if load.failed():
+                await self.lanes.pause(owed.endpoint_id, load.open_for_s)
+            await self.journal.tell(*events)
+            await again(owed, delivery, outcome)
+
+    async def _to_lane(self, owed: WebhookDelivery, delivery: Delivery, outcome: AttemptOutcome) -> None:
+        await self._divert(owed, delivery, outcome)
+
+    async def _stay_on_lane(self, owed: WebhookDelivery, delivery: Delivery, outcome: AttemptOutcome) -> None:
+        if owed.first_attempt_at is None:
+            # It came here untried, and a message cannot be changed: its schedule begins with a new one.
+            with contextlib.suppress(StreamFull):
+                await self.lanes.divert(owed, outcome, again=FIRST_FAILED)
+                await delivery.ack()
+                return
+        due_s = due_in_s(owed, outcome, datetime.now(UTC), self.gaps_s)
+        await delivery.nak(due_s or NAK_SOON_S)
+
+    async def _divert(
+        self, owed: WebhookDelivery, delivery: Delivery, outcome: AttemptOutcome | None = None
+    ) -> None:
+        try:
+            await self.lanes.divert(owed, outcome)
+        except StreamFull:
+            await self._bury(owed, delivery, "backlog-full")
+        else:
+            await delivery.ack()
+
+    async def _bury(
+        self,
+        owed: WebhookDelivery,
+        delivery: Delivery,
+        reason: str,
+        outcome: AttemptOutcome | None = None,
+    ) -> None:
+        events = () if outcome is None else attempted(owed, outcome, self.gaps_s)
+        await self.burial.of_delivery(owed, delivery, reason=reason, events=events)
+        await delivery.ack()
+
+    async def _end(self, owed: WebhookDelivery, delivery: Delivery) -> None:
+        """Nothing more is to come of it: acknowledge, and give back what it referred to."""
+        await delivery.ack()
+        await self.contents.discard(owed.payload)
