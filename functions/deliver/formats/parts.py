@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
 from typing import Any
 
 EXTRAS = frozenset({"htmlsafe", "htmlclean", "raw"})  # there only when named
@@ -22,7 +22,8 @@ _CONTENT = {
 }
 
 
-def parts_of(include: Iterable[str]) -> frozenset[str]:
+@functools.lru_cache(maxsize=1_024)
+def parts_of(include: tuple[str, ...]) -> frozenset[str]:
     """
     Return the parts that `include` asks for; `html_safe`, `htmlSafe` and `HTMLSAFE` are the same.
 
