@@ -36,7 +36,7 @@ def test_every_chain_of_the_suite_has_its_state() -> None:
         for name, case in part["tests"].items():
             content = re.sub(rb"\r?\n", b"\r\n", case["message"].encode())
             found = check_chain(_message(content), ("example.org",), Lookups(zone))
-            # The suite leaves the state empty where a seal itself says cv=fail: RFC 8617, 5.2 (2) calls it fail.
+            # Empty in the suite where a seal itself says cv=fail; RFC 8617, 5.2 (2) calls that fail.
             expected = str(case["cv"]).strip().lower() or "fail"
             count += 1
             if found.result != expected:
