@@ -82,8 +82,8 @@ class Reader:
         return host.strip("[]"), int(port)
 
     def url(self, name: str, default: str, schemes: tuple[str, ...]) -> str:
-        """Return a URL of one of `schemes`, or "" when neither setting nor default names one."""
-        value = self.text(name, default)
+        """Return a URL of one of `schemes`; from a file as `secret` does, for it may hold a password."""
+        value = self.secret(name) or default
         if value and (urlsplit(value).scheme not in schemes):
             self._mistake(name, _redacted(value), " or ".join(f"{s}://…" for s in schemes))
         return value
