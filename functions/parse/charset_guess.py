@@ -62,7 +62,7 @@ def _chinese(text: str) -> float:
 
 
 def _cyrillic(text: str) -> float:
-    """Russian is mostly common small letters; another Cyrillic charset makes capitals or rare ones of them."""
+    """Russian is mostly common small letters; the wrong charset makes capitals or rare ones of them."""
     common = sum(1 for char in text if char in _CYRILLIC_COMMON)
     vowels = sum(1 for char in text if char in "оеаи")
     return 0.6 * _share(text, common) + 0.8 * _share(text, vowels)
@@ -75,7 +75,10 @@ def _greek(text: str) -> float:
 
 
 def _hebrew(text: str) -> float:
-    return _share(text, sum(1 for char in text if "\u05d0" <= char <= "\u05ea")) * 0.9
+    marks = sum(
+        1 for char in text if "\u05b0" <= char <= "\u05c3"
+    )  # vowel points: nobody writes them in mail
+    return _share(text, sum(1 for char in text if "\u05d0" <= char <= "\u05ea") - 3 * marks) * 0.9
 
 
 def _is_western(octets: bytes) -> bool:

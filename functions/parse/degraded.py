@@ -54,7 +54,7 @@ def degraded(
         limits=tuple(dict.fromkeys((*report.security.limits, reason))),
         from_ambiguous=report.security.from_ambiguous or author.is_ambiguous,
     )
-    return drafted(mail, report, message, security, tray, failure)
+    return drafted(mail, report, message, security, tray, failure=failure)
 
 
 def _glance(octets: bytes) -> tuple[HeaderSection, Author]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from linkify_it import LinkifyIt
 from mailchute.payload import Link
 
 from .limits import LINKS_MAX_COUNT, TEXT_FOR_LINKS_MAX_CHARACTERS
 from .markup import Anchor
+from .text_links import links_in
 
-_linkify = LinkifyIt()
 _CONTROLS = re.compile(r"[\x00-\x20\x7f]+")
-_TRIGGER = re.compile(r"://|www\.|@|\.[a-zA-Z]{2,}")
 _NO_LINKS = ("javascript:", "vbscript:", "data:", "cid:", "mid:", "about:", "blob:", "file:", "#", "x-")
 _HOST = re.compile(
     r"(?:https?://)?(?:[^\s/@]*@)?((?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24})(?:[:/?#]\S*)?\Z"
@@ -38,20 +36,12 @@ def links_of(anchors: Iterable[Anchor], text: str) -> tuple[tuple[Link, ...], bo
             continue
         domain = domain_of(url)
         found[url] = Link(url=url, text=anchor.text, domain=domain, mismatch=_mismatches(anchor.text, domain))
-    for url in urls_in(text[:TEXT_FOR_LINKS_MAX_CHARACTERS]):
+    for _, url in links_in(text[:TEXT_FOR_LINKS_MAX_CHARACTERS]):
         if len(found) >= LINKS_MAX_COUNT:
             return tuple(found.values()), True
         if url not in found:
             found[url] = Link(url=url, text="", domain=domain_of(url))
     return tuple(found.values()), False
-
-
-def urls_in(text: str) -> Iterator[str]:
-    """Yield the URLs that stand in plain text."""
-    if _TRIGGER.search(text) is None:
-        return
-    for match in _linkify.match(text) or ():
-        yield match.url
 
 
 def domain_of(url: str) -> str:

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from typing import Any
 
 from mailchute.author import author_of
 from mailchute.envelope import Path
 from mailchute.mail import MailObject
 from mailchute.parsed import AttachmentSummary, MailSummary, ParseAnswer, ParseRequest
-from mailchute.payload import EnvelopeFacts, Integrity, Message, Payload
+from mailchute.payload import Bounce, CalendarEvent, EnvelopeFacts, Integrity, Message, Payload, Reply
 from mailchute.verdicts import ScanReport, Security
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from .attachments import Tray
 from .bodies import sort_leaves
+from .bounce import bounce_of
 from .content import content_of
 from .draft import Draft
 from .entity import Entity, read_mail
+from .invitations import events_of
 from .message import message_of, thread_of
+from .reply import split_reply
+from .report import report_of
 from .rules import deciding_rule
 from .settings import WorkerSettings
 from .winmail import open_tnef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sections:
+    """What only some mails have."""
+
+    reply: Reply | UnsetType = UNSET
+    calendar: tuple[CalendarEvent, ...] | UnsetType = UNSET
+    bounce: Bounce | UnsetType = UNSET
+    report: dict[str, Any] | UnsetType = UNSET
 
 
 def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
@@ -61,7 +78,18 @@ def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
         limits=(*report.security.limits, *dict.fromkeys(limits)),
         from_ambiguous=report.security.from_ambiguous or author.is_ambiguous,
     )
-    return drafted(mail, report, message, security, tray)
+    sections = Sections(
+        reply=split_reply(content.text) or UNSET,
+        calendar=events_of(bodies.attachments) or UNSET,
+        bounce=bounce_of(root, content.text, is_null_reverse_path=_is_notification(mail)) or UNSET,
+        report=report_of(root, bodies.attachments) or UNSET,
+    )
+    return drafted(mail, report, message, security, tray, sections=sections)
+
+
+def _is_notification(mail: MailObject) -> bool:
+    """Say whether the envelope has the null reverse-path; a mail without an envelope says nothing."""
+    return mail.envelope.reverse_path is None and bool(mail.envelope.client_ip)
 
 
 def drafted(
@@ -70,9 +98,12 @@ def drafted(
     message: Message,
     security: Security,
     tray: Tray,
+    *,
+    sections: Sections | None = None,
     failure: str | None = None,
 ) -> Draft:
     """Return the draft for a message: rules asked, hashes taken."""
+    sections = sections or Sections()
     rule = deciding_rule(mail.alias.rules, mail, report, message)
     tags = (rule.tag,) if rule is not None and rule.then == "tag" else ()
     is_blocked = rule is not None and rule.then == "block"
@@ -89,6 +120,10 @@ def drafted(
         security=security,
         integrity=Integrity(raw_hash=_raw_hash(mail), content_hash=_content_hash(message)),
         thread=thread_of(mail.id, message),
+        reply=sections.reply,
+        calendar=sections.calendar,
+        bounce=sections.bounce,
+        report=sections.report,
     )
     answer = ParseAnswer(
         decision="reject" if is_blocked else "deliver",

@@ -1,0 +1,91 @@
+"""Addresses that a bounce names in free text, as mailers wrote them before RFC 3464 and still do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .header_section import HeaderSection
+from .words import text_of
+
+TEXT_MAX_CHARACTERS = 64 * 1024
+_DAEMON = re.compile(
+    r"mailer[-_]?daemon|postmaster|mail delivery (?:sub)?system|mail ?daemon|delivery subsystem|\bmdaemon\b"
+    r"|internet mail delivery|system administrator|mail administrator|mail router|bounce|returned mail",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(
+    r"undeliver|failed mail|mail failed|not delivered|delivery (?:status )?notification|delivery (?:error|failure|problem|report"
+    r"|has failed|unsuccessful)"
+    r"|returned mail|mail delivery|failure (?:notice|delivery)|mail (?:failure|error|returned"
+    r"|system error)|non.?deliver"
+    r"|nondeliverable|returned to sender|could ?n[o']t be delivered|message status"
+    r"|user unknown|permanent.{0,20}(?:failure|error)"
+    r"|unzustellbar|nicht zustellbar|échec|non remis|no se (?:puede|pudo) entregar"
+    r"|mancato recapito|warning:|bounced|"
+    r"account (?:closed|no longer)|invalid (?:address|recipient)|unable to deliver|delivery$",
+    re.IGNORECASE,
+)
+_COPY = re.compile(
+    r"^[-\s*>]*(?:copy of|this is a copy of|below this line is a copy|original (?:message"
+    r"|text) follows|original message|"
+    r"(?:the )?(?:unsent|returned|undelivered) message|message (?:headers?|text|body) follow"
+    r"|returned message|your original message"
+    r"|the (?:header|text|first|body) .{0,40}(?:follows?|message)|unsent message below"
+    r"|start of returned|received: (?:from|by) |return-path:)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ADDRESS = re.compile(
+    r"(?<![\w.@!#$%&'*+/=?^`{|}~-])([\w.!#$%&'*+/=?^`{"
+    r"|}~-]{1,64}@(?:[\w-]{1,63}\.){1,10}[\w-]{2,63})(?![\w@])"
+)
+_FAILED = re.compile(
+    r"\b[45]\d\d\b|\b[45]\.\d\.\d|unknown|fail|could not|couldn't|cannot|can't|unable"
+    r"|not (?:be )?(?:deliver|found|exist|listed|valid)"
+    r"|doesn't|does not|no such|quota|full|rejected|refused|error|disabled|invalid|undeliver"
+    r"|recipient|following address|no longer|bounced|wasn't",
+    re.IGNORECASE,
+)
+_LOOK_CHARACTERS = 400  # around an address, for the words that say it failed
+RECIPIENTS_MAX_COUNT = 50
+
+
+def recipients_in(
+    section: HeaderSection, text: str, *, is_null_reverse_path: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield address and diagnostic for each recipient that this mail says it did not reach."""
+    failed = text_of(section.first("x-failed-recipients") or b"")
+    sender, subject = text_of(section.first("from") or b""), text_of(section.first("subject") or b"")
+    is_daemon = bool(_DAEMON.search(sender)) or is_null_reverse_path
+    is_told = _SUBJECT.search(subject) or (is_daemon and _SUBJECT.search(text[:2_000]))
+    if not failed and not (is_told and (is_daemon or _FAILED.search(text[:2_000]))):
+        return
+    text = text[:TEXT_MAX_CHARACTERS]
+    copy = _COPY.search(text)
+    told = text[: copy.start()] if copy and _ADDRESS.search(text, 0, copy.start()) else text[: 8 * 1024]
+    ours = {address.lower() for key in ("from", "to", "reply-to", "sender", "return-path") for address in
+            _ADDRESS.findall(text_of(section.first(key) or b""))}  # fmt: skip
+    seen: set[str] = set()
+    for address in failed.split(",") if failed else ():
+        if address.strip() and address.strip().lower() not in seen:
+            seen.add(address.strip().lower())
+            yield address.strip(), _around(told, told.find(address.strip()))
+    if seen:
+        return
+    for match in _ADDRESS.finditer(told):
+        address = match[1].strip("'`.")
+        is_other = address.lower() in seen or address.lower() in ours or _DAEMON.search(address)
+        if is_other or len(seen) >= RECIPIENTS_MAX_COUNT:
+            continue
+        at = match.start()
+        if _FAILED.search(told, max(0, at - _LOOK_CHARACTERS), at + _LOOK_CHARACTERS):
+            seen.add(address.lower())
+            yield address, _around(told, at)
+
+
+def _around(text: str, at: int) -> str:
+    """Return the paragraph that the address stands in and what follows, on one line."""
+    if at < 0:
+        return ""
+    start = max(text.rfind("\n\n", 0, at), at - _LOOK_CHARACTERS, 0)
+    return " ".join(text[start : at + _LOOK_CHARACTERS].split())[: 2 * _LOOK_CHARACTERS]

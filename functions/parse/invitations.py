@@ -1,0 +1,102 @@
+"""Calendar events in a mail (RFC 5545), with the method that says what is asked of the reader (RFC 5546)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any
+
+from icalendar import Calendar
+from mailchute.payload import Attendee, CalendarEvent
+
+from . import charset
+from .bodies import Part
+
+EVENTS_MAX_COUNT = 50
+ATTENDEES_MAX_COUNT = 500
+CALENDAR_MAX_OCTETS = 256 * 1024
+_TYPES = frozenset(("text/calendar", "application/ics", "application/calendar"))
+
+
+def events_of(parts: Iterable[Part]) -> tuple[CalendarEvent, ...]:
+    """Return the events of all calendar parts, each once; a part that cannot be read gives none."""
+    events: dict[CalendarEvent, None] = {}
+    for part in parts:
+        entity = part.entity
+        if entity.media_type not in _TYPES and not part.filename.lower().endswith(".ics"):
+            continue
+        octets = entity.body()[:CALENDAR_MAX_OCTETS]
+        text = charset.decode(octets, entity.parameters.get("charset")).text
+        events.update((event, None) for event in read_calendar(text, entity.parameters.get("method")))
+    return tuple(events)[:EVENTS_MAX_COUNT]
+
+
+def read_calendar(text: str, method: str | None = None) -> list[CalendarEvent]:
+    """
+    Return the events of one calendar.
+
+    Args:
+        method: The parameter of the Content-Type; the calendar's own METHOD goes before it.
+    """
+    try:
+        calendars = Calendar.from_ical(text, multiple=True)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        return []
+    events: list[CalendarEvent] = []
+    for calendar in calendars:
+        own_method = calendar.get("method")
+        named = str(own_method or method or "").upper() or None
+        events.extend(_event(component, named) for component in calendar.walk("VEVENT")[:EVENTS_MAX_COUNT])
+    return events
+
+
+def _event(component: Any, method: str | None) -> CalendarEvent:
+    attendees = component.get("attendee") or []
+    if not isinstance(attendees, list):
+        attendees = [attendees]
+    return CalendarEvent(
+        method=method,
+        uid=_text(component.get("uid")),
+        sequence=_number(component.get("sequence")),
+        start=_moment(component.get("dtstart")),
+        end=_moment(component.get("dtend")),
+        organizer=_address(component.get("organizer")),
+        attendees=tuple(
+            Attendee(email=email, partstat=_text(_parameters(each).get("PARTSTAT")))
+            for each in attendees[:ATTENDEES_MAX_COUNT]
+            if (email := _address(each))
+        ),
+        summary=_text(component.get("summary")),
+    )
+
+
+def _parameters(value: Any) -> Any:
+    return getattr(value, "params", {})
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, list):  # a property that stands twice
+        value = value[0] if value else None
+    return str(value) if value is not None and str(value) else None
+
+
+def _address(value: Any) -> str | None:
+    text = _text(value)
+    if text is None:
+        return None
+    return text[7:] if text[:7].lower() == "mailto:" else text
+
+
+def _number(value: Any) -> int:
+    try:
+        return int(_text(value) or 0)
+    except ValueError:
+        return 0
+
+
+def _moment(value: Any) -> str | None:
+    """Return ISO 8601: a date for a whole day, else a time with the offset that the calendar gives."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    moment = getattr(value, "dt", None)
+    return moment.isoformat() if isinstance(moment, (date, datetime)) else None
