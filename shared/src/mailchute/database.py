@@ -79,11 +79,18 @@ def migrate(url: str, revision: str = "head") -> None:
     from mailchute.migrations import run  # noqa: PLC0415
 
     database = Database(url)
+    if database.is_sqlite:
+        # SQLite alters a table by copying and dropping it, and dropping what others refer to is refused.
+        event.listen(database.engine, "connect", _ignore_references)
     try:
         with database.write() as connection:
             if not database.is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             run(connection, revision)
+            if database.is_sqlite and (
+                broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            ):
+                raise BadSetting(f"{len(broken)} rows refer to none: the migration is undone")
     finally:
         database.close()
 
@@ -178,6 +185,10 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def _ignore_references(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA foreign_keys=OFF").close()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 
-PREFIXES = ("msg", "dlv", "end", "als", "dom", "acc", "evt", "run", "cmd")
+PREFIXES = ("msg", "dlv", "end", "als", "dom", "acc", "evt", "run", "cmd", "key", "mem", "blk", "sto", "aud")
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
 _RANDOM_BITS = 80

@@ -37,6 +37,23 @@ def test_the_migrations_make_the_tables_the_code_knows(database_url: str) -> Non
     database.close()
 
 
+def test_rows_live_through_every_migration(empty_database_url: str) -> None:
+    migrate(empty_database_url, "0001")
+    database = Database(empty_database_url)
+    now = "2026-11-21 12:00:00.000000"
+    with database.write() as connection:
+        connection.exec_driver_sql(f"INSERT INTO account VALUES ('acc_1', 'one', 60, '{now}')")
+        connection.exec_driver_sql(f"INSERT INTO domain VALUES ('dom_1', 'acc_1', 'a.test', '{now}', NULL)")
+    for revision in ("head", "0001", "head"):
+        migrate(empty_database_url, revision)
+        with database.read() as connection:
+            found = connection.exec_driver_sql(
+                "SELECT account.name, domain.name FROM account JOIN domain ON account_id = account.id"
+            ).all()
+        assert [tuple(row) for row in found] == [("one", "a.test")]
+    database.close()
+
+
 def test_two_that_migrate_at_once_wait_for_each_other(empty_database_url: str) -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(migrate, [empty_database_url] * 4))

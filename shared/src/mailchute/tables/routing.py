@@ -1,0 +1,83 @@
+"""What mail is for, and where it goes."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from mailchute.alias import BODY_LIMIT_OCTETS, INLINE_LIMIT_OCTETS, SPAM_THRESHOLD
+from mailchute.tables.columns import at, identifier, metadata, owner
+
+domain = sa.Table(
+    "domain",
+    metadata,
+    identifier(),
+    owner("account"),
+    sa.Column("name", sa.Text, nullable=False),  # lower case; "*.inbox.test" is any name below inbox.test
+    at("created_at"),
+    at("deleted_at", nullable=True),
+)
+sa.Index(  # two accounts must never both own a name
+    "uq_domain_live_name",
+    domain.c.name,
+    unique=True,
+    sqlite_where=domain.c.deleted_at.is_(None),
+    postgresql_where=domain.c.deleted_at.is_(None),
+)
+
+alias = sa.Table(
+    "alias",
+    metadata,
+    identifier(),
+    owner("account"),
+    owner("domain"),
+    sa.Column("name", sa.Text, nullable=False),  # the local-part as its owner wrote it: "Support", "*"
+    sa.Column("kind", sa.Text, nullable=False),  # exact, glob, regex, catch-all
+    sa.Column("match", sa.Text, nullable=False),  # exact: lower case; glob, regex: RE2; catch-all: ""
+    sa.Column("priority", sa.Integer, nullable=False, default=0),  # of patterns: the highest goes first
+    sa.Column("mode", sa.Text, nullable=False, default="async"),
+    sa.Column("inline_limit_octets", sa.Integer, nullable=False, default=INLINE_LIMIT_OCTETS),
+    sa.Column("body_limit_octets", sa.Integer, nullable=False, default=BODY_LIMIT_OCTETS),
+    sa.Column("spam_enabled", sa.Boolean, nullable=False, default=True),
+    sa.Column("spam_threshold", sa.Float, nullable=False, default=SPAM_THRESHOLD),
+    at("created_at"),
+    at("deleted_at", nullable=True),
+    sa.Index("ix_alias_domain_id", "domain_id", "kind", "match"),
+)
+
+endpoint = sa.Table(
+    "endpoint",
+    metadata,
+    identifier(),
+    owner("account"),
+    owner("alias"),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("format", sa.Text, nullable=False, default="native"),
+    sa.Column("include", sa.JSON, nullable=False, default=list),
+    sa.Column("body_limit_octets", sa.Integer, nullable=False, default=BODY_LIMIT_OCTETS),
+    # Sealed (mailchute.sealing), each bound to its row and column.
+    sa.Column("secret", sa.LargeBinary, nullable=False),
+    sa.Column("secret_is_generated", sa.Boolean, nullable=False),
+    sa.Column("previous_secret", sa.LargeBinary),
+    at("previous_secret_until", nullable=True),  # both sign until then
+    sa.Column("headers", sa.LargeBinary),  # JSON list of [name, value]: it may carry a token
+    sa.Column("basic_auth", sa.LargeBinary),
+    sa.Column("signing_key", sa.LargeBinary),
+    at("enabled_at"),  # a 410 from before this moment disables nothing
+    at("disabled_at", nullable=True),
+    sa.Column("disabled_reason", sa.Text),
+    at("created_at"),
+    at("deleted_at", nullable=True),
+    sa.Index("ix_endpoint_alias_id", "alias_id", "position"),
+)
+
+rule = sa.Table(
+    "rule",
+    metadata,
+    sa.Column("alias_id", sa.Text, sa.ForeignKey("alias.id"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("condition", sa.Text, nullable=False),  # mailchute.expressions
+    sa.Column("then", sa.Text, nullable=False),
+    sa.Column("notify", sa.Boolean, nullable=False, default=False),
+    sa.Column("tag", sa.Text, nullable=False, default="spam"),
+)
