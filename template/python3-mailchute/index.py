@@ -208,7 +208,7 @@ def main() -> None:
     start_logging("+".join(path.rpartition(".")[2] for path in settings.functions))
     threads = sum(_module(path).CONCURRENCY for path in settings.functions) + SPARE_THREADS
     host, port = settings.listen
-    Granian(
+    server = Granian(
         "index",
         address=host,
         port=port,
@@ -218,7 +218,11 @@ def main() -> None:
         backpressure=2 * threads,  # connections; the rest waits in the listen queue
         workers_kill_timeout=DRAIN_S,
         log_enabled=False,  # it would tell of each start and stop what the supervisor tells better
-    ).serve(target_loader=functools.partial(load, settings), wrap_loader=False)
+    )
+    try:
+        server.serve(target_loader=functools.partial(load, settings), wrap_loader=False)
+    except RuntimeError as error:  # granian's word for a port that cannot be had
+        sys.exit(f"MAILCHUTE_LISTEN is '{host}:{port}': {str(error).splitlines()[0]}")
 
 
 if __name__ == "__main__":

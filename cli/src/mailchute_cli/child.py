@@ -13,7 +13,7 @@ from collections.abc import Callable
 from mailchute_cli.program import Program
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
-LAST_LINES = 12
+LAST_LINES = 60
 PIECE_OCTETS = 64 * 1024
 
 _libc = ctypes.CDLL(None)  # loaded before any fork

@@ -56,6 +56,7 @@ def demo(context: click.Context, data: str, smtp: str, http: str) -> None:
     home = Home(Path(data))
     os.environ.setdefault("MAILCHUTE_ALLOW_PRIVATE", "127.0.0.0/8")  # the receiver is on this machine
     os.environ.setdefault("MAILCHUTE_HOSTNAME", "localhost")
+    os.environ.setdefault("MAILCHUTE_POSTMASTER_ALIAS", f"support@{DOMAIN}")
     show = Demo(home)
     request = Request(
         smtp=rooms.address("--smtp", smtp),

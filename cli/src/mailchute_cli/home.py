@@ -107,11 +107,11 @@ class Home:
             known: dict[str, int] = json.loads(path.read_text())
         except (OSError, ValueError):
             known = {}
-        ports: dict[str, int] = {}
         for name in names:
-            ports[name] = free_port(set(ports.values()), first=known.get(name))
-        _write_durably(path, json.dumps({**known, **ports}, indent=1) + "\n")
-        return ports
+            of_others = {port for other, port in known.items() if other != name}
+            known[name] = free_port(of_others, first=known.get(name))
+        _write_durably(path, json.dumps(known, indent=1) + "\n")
+        return {name: known[name] for name in names}
 
 
 def _write_durably(path: Path, text: str) -> None:

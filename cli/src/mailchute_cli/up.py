@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 import time
@@ -24,6 +25,7 @@ from mailchute_cli.supervisor import StartFailed, Supervisor
 
 PATIENCE_S = 15.0  # how often it is told what a slow start still waits for
 FAILED = 1
+EXCEPTION = re.compile(r"[A-Za-z_.]+(Error|Exception|Unavailable): ")  # how a traceback ends
 
 
 @click.command()
@@ -175,11 +177,12 @@ class Up:
         if not isinstance(error, StartFailed):
             self._screen.fail(str(error))
             return
-        log = self._home.logs / f"{error.program.name}.log"
         lines = [line for line in error.lines if line.strip()]
-        if not lines or any(line.startswith("Traceback") or '"traceback"' in line for line in lines):
-            self._screen.fail(f"{error}: see {_short(log)}")
-        else:
+        raised = [line for line in lines if EXCEPTION.match(line)]
+        if raised or not lines:
+            log = _short(self._home.logs / f"{error.program.name}.log")
+            self._screen.fail(f"{error}: {raised[-1] if raised else 'it said nothing'} (see {log})")
+        else:  # what a person has to change, line by line
             self._screen.fail(f"{error.program.name}: " + "\n  ".join(dict.fromkeys(lines)))
 
     def _heard(self, program: Program, lines: bytes) -> None:
