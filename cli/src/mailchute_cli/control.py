@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+import sqlalchemy as sa
 from mailchute.database import Database, check_migrated
 from mailchute.errors import BadSetting
 from mailchute.sealing import Keyring
 from mailchute.settings import DatabaseSettings, Reader
+from mailchute.store.accounts import account_id_of
 
 from .home import Home
 
@@ -39,6 +41,10 @@ class Control:
                 "no master key: set MAILCHUTE_MASTER_KEY_FILE to the file the installation was begun with"
             )
         return Keyring.from_file(self.master_key_file)
+
+    def account_id(self, connection: sa.Connection) -> str:
+        """Return the account that commands work in; "" before anything was written."""
+        return account_id_of(connection) or ""
 
 
 @contextmanager
@@ -74,6 +80,16 @@ def _where(data: Path | None, environ: Mapping[str, str]) -> tuple[str, Path | N
     if key_file is None and home is not None:
         key_file = home.master_key()
     return settings.url if is_given or home is None else home.database_url, key_file
+
+
+def database_url_of(data: Path | None, environ: Mapping[str, str]) -> str:
+    """
+    Return where the installation's tables are.
+
+    Raises:
+        BadSetting: There is no installation.
+    """
+    return _where(data, environ)[0]
 
 
 def on_installation(command: Command) -> Command:

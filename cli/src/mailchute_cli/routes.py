@@ -7,19 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from mailchute import wire
 from mailchute.database import Database
 from mailchute.installation import establish
 from mailchute.sealing import Keyring
-from mailchute.store import routing
+from mailchute.store import audit, routing
 from mailchute.store.accounts import ensure_account
 from mailchute.store.wanted import Change
 
 from .control import on_installation, opened
 from .routes_file import read_routes
+from .table import AS_JSON, show_json
 
 FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
 @click.group()
@@ -84,13 +83,10 @@ def agree(file: Path, database: Database, keyring: Keyring, *, is_kept: bool = T
     now = datetime.now(UTC)
     with database.write() as connection:
         savepoint = connection.begin_nested()
-        changes = routing.apply(
-            connection,
-            wanted,
-            account_id=ensure_account(connection, now=now),
-            sealer=establish(connection, keyring),
-            now=now,
-        )
+        account_id = ensure_account(connection, now=now)
+        sealer = establish(connection, keyring)
+        changes = routing.apply(connection, wanted, account_id=account_id, sealer=sealer, now=now)
+        audit.note_changes(connection, changes, account_id=account_id, now=now, actor=audit.CLI)
         if is_kept:
             savepoint.commit()
         else:
@@ -120,7 +116,7 @@ def told(changes: Iterable[Change]) -> list[str]:
 
 def _show(changes: Iterable[Change], as_json: bool) -> None:
     if as_json:
-        print(wire.encode_json({"changes": list(changes)}).decode())
+        show_json({"changes": list(changes)})
     else:
         print("\n".join(told(changes)))
 

@@ -1,4 +1,4 @@
-"""Endpoints as they are kept: written with their secrets sealed, listed with or without them."""
+"""Endpoints as they are kept: written with their secrets sealed, enabled and disabled."""
 
 from __future__ import annotations
 
@@ -135,6 +135,25 @@ class EndpointWriter:
         self._changes.append(
             Change(kind=kind, what="endpoint", name=f"{address} → {url}", id=endpoint_id, **fields)
         )
+
+
+def enable_endpoint(
+    connection: sa.Connection, *, account_id: str, endpoint_id: str, is_enabled: bool, now: datetime
+) -> bool:
+    """Return whether the account has such an endpoint; it is enabled, or disabled by its owner."""
+    values: dict[str, Any] = {"disabled_at": None, "disabled_reason": None, "enabled_at": now}
+    if not is_enabled:
+        values = {"disabled_at": now, "disabled_reason": "by its owner"}
+    changed = connection.execute(
+        sa.update(endpoint)
+        .where(
+            endpoint.c.id == endpoint_id,
+            endpoint.c.account_id == account_id,
+            endpoint.c.deleted_at.is_(None),
+        )
+        .values(values)
+    )
+    return changed.rowcount == 1
 
 
 def _secret_texts(one: WantedEndpoint) -> dict[str, str | None]:
