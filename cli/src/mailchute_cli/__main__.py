@@ -13,7 +13,11 @@ COMMANDS = {  # name → module:attribute, in the order of the help text
     "send": "mailchute_cli.send:send",
     "demo": "mailchute_cli.demo:demo",
     "routes": "mailchute_cli.routes:routes",
+    "endpoints": "mailchute_cli.endpoints:endpoints",
+    "emails": "mailchute_cli.emails:emails",
+    "attempts": "mailchute_cli.emails:attempts",
     "keys": "mailchute_cli.keys:keys",
+    "migrate": "mailchute_cli.migrate:migrate",
 }
 
 
