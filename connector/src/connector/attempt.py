@@ -60,8 +60,7 @@ class Attempts:
 
 def attempted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[float, ...]) -> tuple[Event, ...]:
     """Return what is told of an attempt: that it was made, and, if so, that it delivered."""
-    first_at = owed.first_attempt_at or outcome.started_at
-    age_s = (outcome.started_at - first_at).total_seconds()
+    age_s = (outcome.started_at - schedule_begins_at(owed)).total_seconds()
     # By age, like the schedule: attempts made by hand or after a crash count as the one they follow.
     attempt = attempt_number_of(owed.id, age_s=age_s, gaps_s=gaps_s)
     stamp = int(outcome.started_at.timestamp() * 1_000)
@@ -84,9 +83,20 @@ def attempted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[floa
     return made, done
 
 
-def is_last(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[float, ...]) -> bool:
-    """Return whether this attempt was the schedule's last."""
-    return due_in_s(owed, outcome, outcome.started_at, gaps_s) is None
+def schedule_begins_at(owed: WebhookDelivery) -> datetime:
+    """
+    Return when the schedule began: with the first attempt.
+
+    Of one that came to a lane untried, for the endpoint was in trouble already, with its making: else a
+    long backlog before a dead endpoint would never come to an end.
+    """
+    return owed.first_attempt_at or owed.created_at
+
+
+def is_last_at(owed: WebhookDelivery, at: datetime, gaps_s: tuple[float, ...]) -> bool:
+    """Return whether an attempt made at this time is the schedule's last."""
+    age_s = (at - schedule_begins_at(owed)).total_seconds()
+    return attempt_number_of(owed.id, age_s=age_s, gaps_s=gaps_s) == len(gaps_s)
 
 
 def due_in_s(
@@ -95,7 +105,7 @@ def due_in_s(
     """Return when the attempt after this failed one is due, in seconds from `now`; None: never."""
     return next_attempt_in_s(
         owed.id,
-        first_attempt_at=owed.first_attempt_at or outcome.started_at,
+        first_attempt_at=schedule_begins_at(owed),
         attempted_at=outcome.started_at,
         now=now,
         retry_after_s=outcome.retry_after_s,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 from mailchute import wire
 from mailchute.delivery import AttemptOutcome, WebhookDelivery
 from mailchute.errors import NewerVersion, PermanentError, StreamFull, TransientError, Undecodable
 from mailchute.eventlog import event_log
 
-from connector.attempt import Attempts, attempted, due_in_s, is_last
+from connector.attempt import Attempts, attempted, due_in_s, is_last_at
 from connector.burial import Burial
 from connector.content import Contents
 from connector.delivery import Delivery
@@ -28,7 +28,6 @@ FRESH_SLOTS = DELIVER_CALLS - LANE_SLOTS
 SLOW_MAX = DELIVER_CALLS // 2  # attempts older than a second
 NAK_SOON_S = 1.0
 NAK_UPGRADE_S = 30.0
-FIRST_FAILED = ".tried"  # put back on the lane, its first attempt noted: another message id
 
 log = event_log("connector")
 
@@ -95,30 +94,33 @@ class Deliveries:
                 outcome = await self.attempts.make(owed)
         finally:
             load.leave()
+        owed = msgspec.structs.replace(owed, first_attempt_at=outcome.started_at)
         await self._settle(owed, delivery, outcome, self._to_lane)
 
     async def _carry_retry(self, owed: WebhookDelivery, delivery: Delivery) -> None:
-        wait_s = self._wait_s(owed)
-        if wait_s > 0:
-            await delivery.nak(wait_s)
+        due_s = self._due_s(owed)
+        if due_s > 0:
+            await delivery.nak(due_s)
             return
         load = self.endpoints.of(owed.endpoint_id)
-        async with self.lane_slots:
-            await load.enter(None)
-            try:
+        # What is past its last attempt does not wait for a breaker, or the lane would never end.
+        is_last = is_last_at(owed, datetime.now(UTC), self.gaps_s)
+        if not await load.enter(None, despite_breaker=is_last):
+            await delivery.nak(load.open_for_s)
+            return
+        try:
+            async with self.lane_slots:
                 with load.timing():
                     outcome = await self.attempts.make(owed)
-            finally:
-                load.leave()
+        finally:
+            load.leave()
         await self._settle(owed, delivery, outcome, self._stay_on_lane)
 
-    def _wait_s(self, owed: WebhookDelivery) -> float:
-        """Return how long this waits: for the attempt after the one it came here for, or for the breaker."""
-        now = datetime.now(UTC)
-        due_s = 0.0
-        if owed.last_outcome is not None:
-            due_s = due_in_s(owed, owed.last_outcome, now, self.gaps_s) or 0.0
-        return max(due_s, self.endpoints.of(owed.endpoint_id).open_for_s)
+    def _due_s(self, owed: WebhookDelivery) -> float:
+        """Return how long it is until the attempt after the one that it came here for."""
+        if owed.last_outcome is None:
+            return 0.0
+        return due_in_s(owed, owed.last_outcome, datetime.now(UTC), self.gaps_s) or 0.0
 
     async def _settle(
         self,
@@ -137,8 +139,8 @@ class Deliveries:
         elif outcome.result != "failed":
             reason = "endpoint-gone" if outcome.result == "gone" else f"refused: {outcome.reason}"
             await self._bury(owed, delivery, reason, outcome)
-        elif is_last(owed, outcome, self.gaps_s):
-            # Not held against the endpoint: what is past its last attempt must not wait for a breaker.
+        elif is_last_at(owed, outcome.started_at, self.gaps_s):
+            # Not held against the endpoint: the next one past its last attempt is to go at once.
             await self._bury(owed, delivery, "exhausted", outcome)
         else:
             if load.failed():
@@ -150,12 +152,6 @@ class Deliveries:
         await self._divert(owed, delivery, outcome)
 
     async def _stay_on_lane(self, owed: WebhookDelivery, delivery: Delivery, outcome: AttemptOutcome) -> None:
-        if owed.first_attempt_at is None:
-            # It came here untried, and a message cannot be changed: its schedule begins with a new one.
-            with contextlib.suppress(StreamFull):
-                await self.lanes.divert(owed, outcome, again=FIRST_FAILED)
-                await delivery.ack()
-                return
         due_s = due_in_s(owed, outcome, datetime.now(UTC), self.gaps_s)
         await delivery.nak(due_s or NAK_SOON_S)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ class EndpointLoad:
         self._succeeded_at: float | None = None
         self._pause_s = PAUSE_MIN_S
         self._open_until = 0.0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[bool], bool]] = deque()
 
     @property
     def cap(self) -> int:
@@ -64,30 +65,32 @@ class EndpointLoad:
     def is_idle(self) -> bool:
         return not self.in_flight_count and not self._waiting and not self._failure_count
 
-    async def enter(self, wait_s: float | None) -> bool:
+    async def enter(self, wait_s: float | None, *, despite_breaker: bool = False) -> bool:
         """
-        Take a place under the cap; False when none came free in `wait_s` (None waits for ever).
+        Take a place under the cap; each True is given back by `leave`.
 
-        Each True is given back by `leave`.
+        Returns:
+            False when none came free in `wait_s` (None: however long), or the breaker is open or opens.
         """
+        if self.is_open and not despite_breaker:
+            return False
         if self.in_flight_count < self.cap and not self._waiting:
             self.in_flight_count += 1
             return True
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((place, despite_breaker))
         try:
             async with asyncio.timeout(wait_s):
-                await place
-                return True
+                return await place
         except (TimeoutError, asyncio.CancelledError) as error:
-            if place.done() and not place.cancelled():  # it came in the same moment
+            if place.done() and not place.cancelled() and place.result():  # it came in the same moment
                 self.leave()
             if isinstance(error, asyncio.CancelledError):
                 raise
             return False
         finally:
-            if place in self._waiting:
-                self._waiting.remove(place)
+            with contextlib.suppress(ValueError):
+                self._waiting.remove((place, despite_breaker))
 
     def leave(self) -> None:
         self.in_flight_count -= 1
@@ -112,6 +115,9 @@ class EndpointLoad:
             return False
         self._open_until = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, PAUSE_MAX_S)
+        for place, despite_breaker in self._waiting:
+            if not despite_breaker and not place.done():
+                place.set_result(False)
         return True
 
     def forgive(self) -> None:
@@ -145,10 +151,10 @@ class EndpointLoad:
 
     def _admit(self) -> None:
         while self._waiting and self.in_flight_count < self.cap:
-            place = self._waiting.popleft()
+            place, _ = self._waiting.popleft()
             if not place.done():
                 self.in_flight_count += 1
-                place.set_result(None)
+                place.set_result(True)
 
 
 class EndpointLoads:

@@ -79,13 +79,12 @@ class Lanes:
         self._making: dict[str, asyncio.Lock] = {}
         self._stirred = asyncio.Event()
 
-    async def divert(self, owed: WebhookDelivery, outcome: AttemptOutcome | None, *, again: str = "") -> None:
+    async def divert(self, owed: WebhookDelivery, outcome: AttemptOutcome | None) -> None:
         """
         Put a delivery on its endpoint's lane.
 
         Args:
             outcome: Of the attempt that failed; None when none was made.
-            again: Sets apart what is put there a second time.
 
         Raises:
             StreamFull: The lane holds as much as it may.
@@ -105,7 +104,7 @@ class Lanes:
             subjects.retry_subject_of(owed.endpoint_id),
             record,
             stream=subjects.RETRY,
-            message_id=subjects.retry_id_of(owed.mail_id, owed.endpoint_id, owed.run) + again,
+            message_id=subjects.retry_id_of(owed.mail_id, owed.endpoint_id, owed.run),
         )
 
     async def ensure(self, endpoint_id: str) -> None:

@@ -26,7 +26,8 @@ from connector.journal import Journal
 BROKE_MAX = 3  # a mail that brings a function down this often is worked on without it
 NAK_SOON_S = 1.0
 NAK_UPGRADE_S = 30.0
-MISSING_MAX = 5  # hand-outs after which missing content is believed to be gone
+MISSING_MAX = 3  # hand-outs after which missing content is believed to be gone
+MISSING_DELAY_S = 1.0
 FAILED_DELAYS_S = (5.0, 15.0, 60.0, 300.0, 900.0)  # the function fails over it: the last repeats
 FAILED_FOR_S = 3 * 86_400  # a mail is worked on degraded, and then dead, after this long of failing
 
@@ -84,7 +85,7 @@ class MailStage:
             await delivery.nak(delay_s)
         except ContentMissing as error:
             if delivery.num_delivered < MISSING_MAX:
-                await delivery.nak(FAILED_DELAYS_S[0])
+                await delivery.nak(MISSING_DELAY_S)
             else:
                 await self._bury(delivery, mail, "scan", str(error))
         else:
