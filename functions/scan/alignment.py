@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import idna
 import msgspec
@@ -48,7 +49,7 @@ def conclude(
     failures: list[str] = []
     found: Found | None = None
     try:
-        found = discover(domain, lookups)
+        found = lookups.recall(("dmarc", domain), partial(discover, domain))
     except LookupFailed as failure:
         failures.append(str(failure))
     aligner = _Aligner(domain, found.record if found else None, lookups, failures)

@@ -12,6 +12,7 @@ from mailchute.resolver import Resolver
 from mailchute.verdicts import Evidence
 
 from .lookups import LiveSource, Lookups, NotWarm, WarmSource
+from .memory import Memory
 
 T = TypeVar("T")
 
@@ -33,12 +34,14 @@ class Check(Generic[T]):
     def evidence(self) -> tuple[Evidence, ...]:
         return self.lookups.evidence if self.lookups is not None else ()
 
-    def begin(self, work: Callable[[Lookups], T], resolver: Resolver, pool: ThreadPoolExecutor) -> None:
-        self.lookups = Lookups(WarmSource(resolver))
+    def begin(
+        self, work: Callable[[Lookups], T], resolver: Resolver, memory: Memory, pool: ThreadPoolExecutor
+    ) -> None:
+        self.lookups = Lookups(WarmSource(resolver), memory)
         try:
             self._value = self._guarded(work, self.lookups)
         except NotWarm:
-            self.lookups = Lookups(LiveSource(resolver, self._deadline))
+            self.lookups = Lookups(LiveSource(resolver, self._deadline), memory)
             self._future = pool.submit(self._guarded, work, self.lookups)
 
     def result(self) -> T:
@@ -71,8 +74,9 @@ class Checks:
         deadline: When the scan must answer, on the monotonic clock.
     """
 
-    def __init__(self, resolver: Resolver, pool: ThreadPoolExecutor, deadline: float) -> None:
+    def __init__(self, resolver: Resolver, memory: Memory, pool: ThreadPoolExecutor, deadline: float) -> None:
         self._resolver = resolver
+        self._memory = memory
         self._pool = pool
         self.deadline = deadline
 
@@ -84,5 +88,5 @@ class Checks:
             late: The result when it cannot be had in time: a temperror of its own kind.
         """
         check = Check(name, late, self.deadline)
-        check.begin(work, self._resolver, self._pool)
+        check.begin(work, self._resolver, self._memory, self._pool)
         return check

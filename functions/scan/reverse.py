@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import partial
 
 from mailchute.errors import LookupFailed
 from mailchute.resolver import reverse_name_of
@@ -24,6 +25,10 @@ class Reverse:
 
 def check_reverse(client_ip: str, lookups: Lookups) -> Reverse:
     """Return whether the client's PTR record names a host that has the client's address."""
+    return lookups.recall(("iprev", client_ip), partial(_check_reverse, client_ip))
+
+
+def _check_reverse(client_ip: str, lookups: Lookups) -> Reverse:
     try:
         address = ipaddress.ip_address(client_ip)
     except ValueError:
@@ -53,6 +58,10 @@ def check_sender_domain(domain: str | None, lookups: Lookups) -> SenderDomain:
     """Return whether mail could be sent back to this domain (RFC 5321, 5.1; RFC 7505)."""
     if domain is None:
         return SenderDomain()
+    return lookups.recall(("sender-domain", domain), partial(_check_sender_domain, domain))
+
+
+def _check_sender_domain(domain: str, lookups: Lookups) -> SenderDomain:
     try:
         exchanges = lookups.lookup(domain, "MX").texts
         if exchanges:

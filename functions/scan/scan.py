@@ -12,6 +12,7 @@ from mailchute.verdicts import ScanReport, Security, Spam
 from .authentication import Authentication
 from .builtin import judge
 from .checks import Checks
+from .memory import Memory
 from .message import Message
 from .parts import parts_of
 from .rules import SHIPPED, read_rules
@@ -39,6 +40,7 @@ class Scanner:
         self._resolver = resolver or Resolver(settings.dns)
         self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="scan")
         self._rules = read_rules(SHIPPED, *([settings.rules_dir] if settings.rules_dir else []))
+        self._memory = Memory()
         self._now = now
 
     def scan(self, message: Message, *, spam_enabled: bool, threshold: float) -> ScanReport:
@@ -48,7 +50,9 @@ class Scanner:
         Args:
             threshold: The score from which a mail is called spam.
         """
-        checks = Checks(self._resolver, self._pool, time.monotonic() + self._settings.deadline_s)
+        checks = Checks(
+            self._resolver, self._memory, self._pool, time.monotonic() + self._settings.deadline_s
+        )
         authentication = Authentication(
             message, checks, arc_trusted=self._settings.arc_trusted, now=self._now()
         )

@@ -9,10 +9,13 @@ failure is named. It fetches `exp=` texts nobody reads; ours do not.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import spf
+from mailchute.answers import Answer
 from mailchute.errors import LookupFailed
 from mailchute.verdicts import Result
 
@@ -44,22 +47,32 @@ def check_mail_from(message: Message, lookups: Lookups) -> SpfFinding:
     path = message.reverse_path
     if path is None:
         return check_helo(message, lookups)
-    return _check(message, lookups, sender=f"{path.local_part}@{path.domain}", domain=path.domain)
+    return _recall(message, f"{path.local_part}@{path.domain}", path.domain, lookups)
 
 
 def check_helo(message: Message, lookups: Lookups) -> SpfFinding:
     """Return the result for RFC5321.HELO (2.3)."""
-    return _check(message, lookups, sender="", domain=message.helo.rstrip(".").lower())
+    return _recall(message, "", message.helo.rstrip(".").lower(), lookups)
 
 
-def _check(message: Message, lookups: Lookups, *, sender: str, domain: str) -> SpfFinding:
+def _recall(message: Message, sender: str, domain: str, lookups: Lookups) -> SpfFinding:
     if not message.client_ip:
         return SpfFinding("none", domain or None, "the client's address is not known")
     if "." not in domain or domain.startswith("["):
         return SpfFinding("none", None, "no fully qualified domain")  # 4.3
+    check = partial(_check, message.client_ip, message.helo, sender, domain)
+    return lookups.recall(("spf", message.client_ip, domain, bool(sender)), check, unless=_has_macros)
+
+
+def _has_macros(answers: Sequence[Answer]) -> bool:
+    """Say whether the result may depend on more than client and domain (7.2)."""
+    return any("%{" in text for answer in answers for text in answer.texts)
+
+
+def _check(client_ip: str, helo: str, sender: str, domain: str, lookups: Lookups) -> SpfFinding:
     try:
-        ipaddress.ip_address(message.client_ip)
-        query = _Query(lookups, i=message.client_ip, s=sender, h=domain if not sender else message.helo)
+        ipaddress.ip_address(client_ip)
+        query = _Query(lookups, i=client_ip, s=sender, h=helo if sender else domain)
     except ValueError:
         return SpfFinding("none", domain, "the client's address is none")
     result, _, explanation = query.check()
