@@ -8,56 +8,68 @@ from pathlib import Path
 
 import pytest
 
-from tests.ingress.edge_process import EdgeProcess, Jet, new_database
+from tests.ingress.edge_process import EdgeProcess, Jet, environ_of, new_database
 from tests.servers.nats import NatsServer
 
 ALIASES = ("support@inbox.test", "sales@inbox.test", "*@catch.test")
 
 
+@pytest.fixture(scope="session")
+def standing_edge(
+    nats_server_session: NatsServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[EdgeProcess, Jet]]:
+    jet = Jet(nats_server_session)
+    jet.create_all()
+    database = new_database(tmp_path_factory.mktemp("edge"), *ALIASES)
+    edge = EdgeProcess(environ_of(nats_server_session, database)).listening()
+    yield edge, jet
+    edge.stop()
+    jet.delete_all()
+
+
+@pytest.fixture
+def edge(standing_edge: tuple[EdgeProcess, Jet]) -> EdgeProcess:
+    """An edge with default settings that other tests use too: send new_content() only."""
+    return standing_edge[0]
+
+
+@pytest.fixture
+def streams(standing_edge: tuple[EdgeProcess, Jet]) -> Jet:
+    """The streams behind `edge`, with what came in this test."""
+    standing_edge[1].mark()
+    return standing_edge[1]
+
+
 @pytest.fixture
 def jet(nats_server: NatsServer) -> Jet:
-    """A nats-server of this test's own with the streams the edge needs."""
+    """A nats-server of this test's own with the streams that `start_edge` needs."""
     jet = Jet(nats_server)
     jet.create_all()
     return jet
 
 
 @pytest.fixture
-def database(migrated_sqlite: Path, tmp_path: Path) -> str:
-    return new_database(migrated_sqlite, tmp_path, *ALIASES)
+def database(tmp_path: Path) -> str:
+    return new_database(tmp_path, *ALIASES)
 
 
 @pytest.fixture
 def start_edge(
     request: pytest.FixtureRequest, nats_server: NatsServer, database: str
 ) -> Iterator[Callable[..., EdgeProcess]]:
-    """Start an edge; settings are given without their prefix: start_edge(MAX_ERRORS="3")."""
+    """Start an edge of this test's own; settings come without their prefix: start_edge(MAX_ERRORS="3")."""
     started: list[EdgeProcess] = []
+    request.node.edges = started  # what they logged is shown when the test fails
 
     def start(*, waits: bool = True, **settings: str) -> EdgeProcess:
-        edge = EdgeProcess(
-            {
-                "MAILCHUTE_SMTP": "127.0.0.1:0",
-                "MAILCHUTE_HOSTNAME": "mx.test",
-                "MAILCHUTE_NATS_URL": nats_server.url,
-                "MAILCHUTE_DATABASE_URL": database,
-                **{f"MAILCHUTE_{name}": value for name, value in settings.items()},
-            }
-        )
+        edge = EdgeProcess(environ_of(nats_server, database, **settings))
         started.append(edge)
-        request.node.edges = started  # what they logged is shown when the test fails
         return edge.listening() if waits else edge
 
     yield start
     for edge in started:
         with contextlib.suppress(ProcessLookupError):
             edge.kill9()
-
-
-@pytest.fixture
-def edge(jet: Jet, start_edge: Callable[..., EdgeProcess]) -> EdgeProcess:
-    """An edge with default settings."""
-    return start_edge()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import smtplib
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from mailchute import wire
 from mailchute.mail import MailObject
 from mailchute.subjects import JOURNAL, MAIL
-from mailchute.tables import account, alias, domain
+from mailchute.tables import account, alias, domain, metadata
 
 from tests.servers.nats import NatsServer
 
@@ -45,6 +45,12 @@ class Jet:
 
     def __init__(self, server: NatsServer) -> None:
         self.server = server
+        self._marks: dict[str, int] = {}
+
+    def mark(self) -> None:
+        """From here on only what comes new is told."""
+        for stream in (MAIL, JOURNAL):
+            self._marks[stream] = self._last(stream)
 
     def ask(self, work: Callable[[Any], Awaitable[Value]]) -> Value:
         async def connected() -> Value:
@@ -89,22 +95,35 @@ class Jet:
 
         self.ask(work)
 
+    def delete_all(self) -> None:
+        for stream in (MAIL, JOURNAL, "OBJ_content"):
+            self.delete(stream)
+
     def bodies(self, stream: str) -> list[bytes]:
-        """Return all that lies on the stream."""
+        """Return all that lies on the stream since the mark."""
+        first, last = self._marks.get(stream, 0) + 1, self._last(stream)
 
         async def work(client: Any) -> list[bytes]:
             js = client.jetstream()
-            state = (await js.stream_info(stream)).state
-            found = []
-            for sequence in range(state.first_seq, state.last_seq + 1):
-                found.append((await js.get_msg(stream, sequence)).data)
-            return found
+            return [(await js.get_msg(stream, number)).data for number in range(first, last + 1)]
 
-        return self.ask(work) if self.count(stream) else []
+        return self.ask(work)
 
     def count(self, stream: str) -> int:
+        """Return how many messages came since the mark."""
+        return self._last(stream) - self._marks.get(stream, 0)
+
+    def held(self, stream: str) -> int:
+        """Return how many messages the stream holds now."""
+
         async def work(client: Any) -> int:
             return int((await client.jetstream().stream_info(stream)).state.messages)
+
+        return self.ask(work)
+
+    def _last(self, stream: str) -> int:
+        async def work(client: Any) -> int:
+            return int((await client.jetstream().stream_info(stream)).state.last_seq)
 
         return self.ask(work)
 
@@ -209,10 +228,28 @@ class EdgeProcess:
                 self.events.append(json.loads(line))
 
 
-def new_database(migrated: Path, home: Path, *addresses: str) -> str:
+def environ_of(server: NatsServer, database: str, **settings: str) -> dict[str, str]:
+    return {
+        "MAILCHUTE_SMTP": "127.0.0.1:0",
+        "MAILCHUTE_HOSTNAME": "mx.test",
+        "MAILCHUTE_NATS_URL": server.url,
+        "MAILCHUTE_DATABASE_URL": database,
+        **{f"MAILCHUTE_{name}": value for name, value in settings.items()},
+    }
+
+
+def new_database(home: Path, *addresses: str) -> str:
     """Return the URL of a database of its own with these aliases."""
-    path = home / "mailchute.db"
-    shutil.copy(migrated, path)
-    url = f"sqlite:///{path}"
+    url = f"sqlite:///{home / 'mailchute.db'}"
+    engine = sa.create_engine(url)
+    metadata.create_all(engine)
+    engine.dispose()
     add_aliases(url, *addresses)
     return url
+
+
+def new_content(text: str = "bye") -> bytes:
+    """Return a mail that was never sent before."""
+    return (
+        f"From: Ann <ann@sender.test>\r\nMessage-ID: <{uuid.uuid4()}@x>\r\n\r\n.dotted\r\n{text}\r\n".encode()
+    )

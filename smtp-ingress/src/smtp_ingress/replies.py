@@ -79,12 +79,12 @@ LISTED = "554 5.7.1 {client} is listed by {zone}"
 
 
 def with_status(reply: str) -> str:
-    """Return a reply that aiosmtpd made, with the enhanced status code it lacks (RFC 2034, 3)."""
+    """Return a reply of aiosmtpd's with the enhanced status code it lacks, any other as it is (RFC 2034)."""
     code, _, text = reply.partition(" ")
-    if not code.isdecimal() or code[0] not in "245" or text[:2] == f"{code[0]}.":
-        return reply
-    status = {"502": "5.5.1", "503": "5.5.1", "501": "5.5.4"}.get(code, f"{code[0]}.0.0")
-    return f"{code} {status} {text}"
+    status = {"250 OK": "2.0.0", "221 Bye": "2.0.0"}.get(reply)
+    if code == "501" and text.startswith("Syntax"):
+        status = "5.5.4"
+    return f"{code} {status} {text}" if status else reply
 
 
 def with_ids(text: str, ids: list[str]) -> str:

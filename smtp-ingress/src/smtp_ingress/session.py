@@ -182,7 +182,13 @@ class Session(Hello):
 
     async def _begin_content(self) -> Reception:
         assert self._transaction is not None
-        client = Client(ip=self.client_ip, helo=self.helo_name, tls=self.tls, is_extended=self.is_extended)
+        client = Client(
+            ip=self.client_ip,
+            helo=self.helo_name,
+            tls=self.tls,
+            is_extended=self.is_extended,
+            listed_by=tuple(sorted(self._listed_by)),
+        )
         self._drafts = self._transaction.drafts(client, hostname=self.hostname, now=datetime.now(UTC))
         self._intake = await self.edge.open_intake(self._drafts, self._transaction.declared_octets)
         timers = self.edge.settings.timers
