@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 from mailchute.database import Database
 from mailchute.installation import establish
+from mailchute.routes.file import read_routes
 from mailchute.sealing import Keyring
 from mailchute.store import audit, routing
 from mailchute.store.accounts import ensure_account
 from mailchute.store.wanted import Change
 
 from .control import on_installation, opened
-from .routes_file import read_routes
 from .table import AS_JSON, show_json
 
 FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))

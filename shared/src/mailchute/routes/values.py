@@ -8,6 +8,7 @@ import re
 from urllib.parse import urlsplit
 
 import re2
+
 from mailchute.envelope import DOMAIN_MAX_OCTETS, LOCAL_PART_MAX_OCTETS
 from mailchute.errors import SecretUnreadable
 from mailchute.signing import SECRET_PREFIX, private_keys

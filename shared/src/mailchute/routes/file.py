@@ -26,12 +26,11 @@ from mailchute.alias import (
 )
 from mailchute.errors import BadSetting
 from mailchute.expressions import RULE_FACTS, ExpressionError, compile_expression
+from mailchute.routes.endpoints import NOT_BUILT, NOT_YET, read_endpoints
+from mailchute.routes.located import FILE_MAX_OCTETS, Located, Mistakes, given, located
+from mailchute.routes.units import octets_of
+from mailchute.routes.values import check_domain, check_url, read_local_part
 from mailchute.store.wanted import WantedAlias, WantedDomain, WantedEndpoint
-
-from .located import FILE_MAX_OCTETS, Located, Mistakes, given, located
-from .route_endpoints import NOT_BUILT, NOT_YET, read_endpoints
-from .route_values import check_domain, check_url, read_local_part
-from .units import octets_of
 
 RULES_MAX_COUNT = 100  # of one alias
 PRIORITY_MAX = 1_000_000

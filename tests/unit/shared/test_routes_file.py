@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from mailchute.alias import Rule
 from mailchute.errors import BadSetting
+from mailchute.routes.file import parse_routes, read_routes
 from mailchute.store.wanted import WantedAlias, WantedEndpoint
-from mailchute_cli.routes_file import parse_routes, read_routes
 
 SECRET = "whsec_" + "QUFB" * 8
 

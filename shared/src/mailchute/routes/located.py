@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import yaml
+
 from mailchute.errors import BadSetting
 
 FILE_MAX_OCTETS = 4 * 1024 * 1024  # some 20,000 aliases

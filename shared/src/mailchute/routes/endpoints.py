@@ -6,10 +6,8 @@ from functools import partial
 from typing import cast, get_args
 
 from mailchute.alias import Format
-from mailchute.store.wanted import WantedEndpoint
-
-from .located import Located, given
-from .route_values import (
+from mailchute.routes.located import Located, given
+from mailchute.routes.values import (
     HEADERS_MAX_COUNT,
     check_basic_auth,
     check_header,
@@ -17,6 +15,7 @@ from .route_values import (
     check_signing_key,
     check_url,
 )
+from mailchute.store.wanted import WantedEndpoint
 
 ENDPOINTS_MAX_COUNT = 10  # of one alias: a mail is POSTed to each
 INCLUDE = ("html_safe", "html_clean")

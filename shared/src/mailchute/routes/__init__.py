@@ -1,0 +1,1 @@
+"""The routes file: read, and every mistake in it told with its line."""
