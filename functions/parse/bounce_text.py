@@ -15,7 +15,8 @@ _DAEMON = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"undeliver|failed mail|mail failed|not delivered|delivery (?:status )?notification|delivery (?:error|failure|problem|report"
+    r"undeliver|failed mail|mail failed|not delivered|delivery (?:status )?notification"
+    r"|delivery (?:error|failure|problem|report"
     r"|has failed|unsuccessful)"
     r"|returned mail|mail delivery|failure (?:notice|delivery)|mail (?:failure|error|returned"
     r"|system error)|non.?deliver"

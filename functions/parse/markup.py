@@ -13,64 +13,31 @@ from html import unescape
 
 # A quotation mark counts only after "=", as in browsers. Every alternative ends in a possessive
 # repeat or at the end of the text, so what is looked at is consumed: linear.
-_ATTRIBUTES = r"(?:[^\s=>]++|\s++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s>]*+))*+"
-_MARKUP = re.compile(
-    rf"<(?:(?P<slash>/?)(?P<name>[a-zA-Z][^\s/>]*+)(?P<attributes>{_ATTRIBUTES})(?:>|\Z)"
-    r"|!--(?P<comment>.*?)(?:-->|\Z)|[!?/][^>]*+(?:>|\Z))",
-    re.DOTALL,
+_ATTRIBUTES = r"(?:[^=>]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|))*+"
+_TAGS = re.compile(  # text before it, slash, name, attributes; or what is no tag
+    rf"([^<]*+)(?:<(/?)([a-zA-Z][^\s/>]*+)({_ATTRIBUTES})(?:>|\Z)|<[!?/][^>]*+(?:>|\Z)|(<)|\Z)"
 )
 _ATTRIBUTE = re.compile(r"([^\s=>/]++)(?:\s*+=\s*+(?:\"([^\"]*+)|'([^']*+)|([^\s>]*+)))?+")
-_BLANKS = re.compile(r"[ \t\r\n\f]+")
-_LINES = re.compile(r" *\n *")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
-_VOID = frozenset(
-    [
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "param",
-        "source",
-        "track",
-        "wbr",
-    ]
+# What is never shown goes first, comments and raw text with it. A <head> may end at <body> too.
+_UNSEEN = re.compile(
+    r"<!--.*?(?:-->|\Z)|<head\b.*?(?:</head\b[^>]*+>?|(?=<body\b)|\Z)"
+    r"|<(script|style|title|template|noembed|noframes|iframe|object|svg|math)\b.*?(?:</\1\b[^>]*+>?|\Z)",
+    re.IGNORECASE | re.DOTALL,
 )
-_UNSEEN = frozenset(
-    ["script", "style", "head", "title", "template", "noembed", "noframes", "iframe", "object", "svg", "math"]
-)
-_PARAGRAPH = frozenset(
-    ["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "table", "pre", "hr"]
-)
-_LINE = frozenset(
-    [
-        "div",
-        "tr",
-        "li",
-        "dt",
-        "dd",
-        "section",
-        "article",
-        "header",
-        "footer",
-        "nav",
-        "aside",
-        "main",
-        "figure",
-        "form",
-        "fieldset",
-        "address",
-        "center",
-    ]
-)
-_IMPLIED_END = frozenset(["p", "li", "td", "th", "tr", "dt", "dd", "option"])  # their end tag may be left out
-_CELL = frozenset(("td", "th"))
+# While blanks are still to be collapsed, those that are meant stand as control characters.
+_LINE_END, _PARAGRAPH_END, _KEPT_LINE_END, _KEPT_BLANK = "\x01", "\x02", "\x03", "\x04"
+_MARKS = (_LINE_END, _PARAGRAPH_END, _KEPT_LINE_END, _KEPT_BLANK)
+_CONTROLS = re.compile(f"[{''.join(_MARKS)}]")
+_PARAGRAPH = "p h1 h2 h3 h4 h5 h6 blockquote ul ol dl table pre hr"
+_LINE = "div tr dt dd section article header footer nav aside main figure form fieldset address center"
+_BREAKS = dict.fromkeys(_PARAGRAPH.split(), _PARAGRAPH_END) | dict.fromkeys(_LINE.split(), _LINE_END)
+_OPENED = {**_BREAKS, "br": _LINE_END, "li": f"{_LINE_END}- "}
+_CLOSED = {**_BREAKS, "td": " ", "th": " ", "li": _LINE_END}
+_VOID = "area base br col embed hr img input link meta param source track wbr"
+_IMPLIED_END = "p li td th tr dt dd option"  # their end tag may be left out: they say nothing of depth
+_FLAT = frozenset(f"{_VOID} {_IMPLIED_END}".split())
 
 
 @dataclass(slots=True)
@@ -100,101 +67,92 @@ def attributes_of(tag: str) -> dict[str, str]:
 
 def read_markup(html: str) -> Reading:
     """Return what a person sees of this HTML."""
+    if any(mark in html for mark in _MARKS):
+        html = _CONTROLS.sub("", html)
     reader = _Reader()
-    position = 0
-    while (match := _MARKUP.search(html, position)) is not None:
-        if match.start() > position:
-            reader.see(html[position : match.start()])
-        position = match.end()
-        name = match["name"]
-        if name is None:
-            continue
-        name = name.lower()
-        if match["slash"]:
-            reader.close(name)
-            continue
-        if name in _UNSEEN:
-            position = _end_of(html, name, position)
-        reader.open(name, match["attributes"])
-    reader.see(html[position:])
+    for text, slash, name, attributes, sign in _TAGS.findall(_UNSEEN.sub("", html)):
+        if text:
+            reader.see(text)
+        if not name:
+            reader.see(sign)
+        elif slash:
+            reader.close(name.lower())
+        else:
+            reader.open(name.lower(), attributes)
     return reader.reading()
-
-
-def _end_of(html: str, name: str, position: int) -> int:
-    """Return where the element that is not shown ends; a <head> may end at <body> too."""
-    pattern = _ENDS.get(name)
-    if pattern is None:
-        pattern = _ENDS[name] = re.compile(rf"</{name}\b|<body\b" if name == "head" else rf"</{name}\b", re.I)
-    match = pattern.search(html, position)
-    return match.start() if match else len(html)
-
-
-_ENDS: dict[str, re.Pattern[str]] = {}
 
 
 class _Reader:
     """Gathers what one pass comes across."""
 
+    __slots__ = ("_anchors", "_deepest", "_depth", "_open_anchor", "_out", "_preformatted")
+
     def __init__(self) -> None:
         self._out: list[str] = []
-        self._anchors: list[Anchor] = []
+        self._anchors: list[tuple[str, int, int]] = []  # URL, and where its text lies in _out
         self._open_anchor: tuple[str, int] | None = None
         self._depth = 0
         self._deepest = 0
         self._preformatted = 0
 
     def see(self, text: str) -> None:
-        if "&" in text:
-            text = unescape(text)
-        self._out.append(text if self._preformatted else _BLANKS.sub(" ", text))
+        if self._preformatted:
+            text = text.replace("\r\n", "\n").replace("\n", _KEPT_LINE_END).replace(" ", _KEPT_BLANK)
+        self._out.append(text)
 
     def open(self, name: str, attributes: str) -> None:
-        if name not in _VOID and name not in _IMPLIED_END and not attributes.endswith("/"):
+        if name not in _FLAT and attributes[-1:] != "/":
             self._depth += 1
-            self._deepest = max(self._deepest, self._depth)
-        if name == "a":
+            if self._depth > self._deepest:
+                self._deepest = self._depth
+        if name in _OPENED:
+            self._out.append(_OPENED[name])
+            if name == "pre":
+                self._preformatted += 1
+        elif name == "a":
             self._end_anchor()
-            href = attributes_of(attributes).get("href", "") if "href" in attributes.lower() else ""
+            href = attributes_of(attributes).get("href", "")
             if href:
                 self._open_anchor = (href, len(self._out))
-        elif name == "br":
-            self._out.append("\n")
-        elif name == "img":
-            alt = attributes_of(attributes).get("alt", "") if "alt" in attributes else ""
-            if alt:
-                self._out.append(_BLANKS.sub(" ", alt))
-        elif name == "li":
-            self._out.append("\n- ")
-        else:
-            self._break(name)
-            self._preformatted += name == "pre"
+        elif name == "img" and "alt" in attributes.lower():
+            self._out.append(attributes_of(attributes).get("alt", "").replace("&", "&amp;"))
 
     def close(self, name: str) -> None:
-        if name not in _IMPLIED_END and self._depth:
+        if name not in _FLAT and self._depth:
             self._depth -= 1
-        if name == "a":
+        if name in _CLOSED:
+            self._out.append(_CLOSED[name])
+            if name == "pre" and self._preformatted:
+                self._preformatted -= 1
+        elif name == "a":
             self._end_anchor()
-        elif name == "pre" and self._preformatted:
-            self._preformatted -= 1
-        if name in _CELL:
-            self._out.append(" ")
-        self._break(name)
-
-    def _break(self, name: str) -> None:
-        if name in _PARAGRAPH:
-            self._out.append("\n\n")
-        elif name in _LINE:
-            self._out.append("\n")
 
     def _end_anchor(self) -> None:
         if self._open_anchor is not None:
             url, start = self._open_anchor
-            self._anchors.append(Anchor(url, " ".join("".join(self._out[start:]).split())))
+            self._anchors.append((url, start, len(self._out)))
             self._open_anchor = None
 
     def reading(self) -> Reading:
         self._end_anchor()
-        text = "".join(self._out).replace("\u00a0", " ").replace("\u200c", "")
-        text = _LINES.sub("\n", text)
-        text = _EMPTY_LINES.sub("\n\n", text).strip()
-        return Reading(text, self._anchors, self._deepest)
+        anchors = [
+            Anchor(url, " ".join(_shown("".join(self._out[start:end])).split()))
+            for url, start, end in self._anchors
+        ]
+        return Reading(_shown("".join(self._out)).strip(), anchors, self._deepest)
+
+
+def _shown(text: str) -> str:
+    """Return what was gathered with its blanks collapsed and its marks turned into line ends."""
+    if "&" in text:
+        text = unescape(text)
+    text = " ".join(text.split())
+    for mark, line_end in ((_LINE_END, "\n"), (_PARAGRAPH_END, "\n\n"), (_KEPT_LINE_END, "\n")):
+        if mark in text:
+            text = text.replace(f" {mark}", mark).replace(f"{mark} ", mark).replace(mark, line_end)
+    text = _EMPTY_LINES.sub("\n\n", text).replace(_KEPT_BLANK, " ")
+    return text if text.isascii() else text.translate(_UNSEEN_CHARACTERS)
+
+
+# Soft hyphen, zero-width space, non-joiner and no-break space: newsletters pad their preview with them.
+_UNSEEN_CHARACTERS = {0xAD: None, 0x200B: None, 0x200C: None, 0xFEFF: None}

@@ -79,16 +79,19 @@ def split_reply(text: str) -> Reply | None:
 
 def _kinds(lines: list[str]) -> list[int]:
     kinds = [_OWN] * len(lines)
+    ends = [
+        line.rstrip().endswith((":", "：", "のメール")) for line in lines
+    ]  # what introduces a quotation ends so
     index = 0
     while index < len(lines):
         line = lines[index]
         if line.startswith((">", " >")):
             kinds[index] = _QUOTED
         elif line.strip():
-            if _begins_rest(lines, index):
+            if (":" in line or "--" in line or "__" in line or "：" in line) and _begins_rest(lines, index):
                 kinds[index:] = [_QUOTED] * (len(lines) - index)
                 break
-            taken = _attribution_lines(lines, index)
+            taken = _attribution_lines(lines, index) if any(ends[index : index + 4]) else 0
             if taken:
                 following = index + taken
                 if not _is_quoted_soon(lines, following):

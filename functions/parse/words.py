@@ -10,7 +10,8 @@ from . import charset
 # The text may hold blanks and be empty: broken mailers write both. No "?" inside, so that every
 # character is looked at once.
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
-_FOLD = re.compile(rb"\r?\n|\r")
+_FOLD = re.compile(rb"[\r\n]+")
+_BLANKS = " \t\r\n\x00"
 
 
 def text_of(body: bytes) -> str:
@@ -22,7 +23,9 @@ def unfolded(body: bytes) -> str:
     """Return a field body as one line of text (RFC 5322, 2.2.3), encoded words left as they are."""
     if b"\n" in body or b"\r" in body:
         body = _FOLD.sub(b"", body)
-    return charset.decode(body, None).text.strip(" \t\r\n\x00")  # RFC 6532 says UTF-8; not all keep to it
+    if body.isascii() and b"\x1b" not in body:
+        return body.decode("ascii").strip(_BLANKS)
+    return charset.decode(body, None).text.strip(_BLANKS)  # RFC 6532 says UTF-8; not all keep to it
 
 
 def decode_words(text: str) -> str:

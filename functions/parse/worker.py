@@ -72,6 +72,7 @@ def serve(connection: socket.socket, settings: WorkerSettings) -> None:
 def nursery(control: socket.socket, settings: WorkerSettings) -> None:
     """Fork and kill as the host asks, until it goes away."""
     gc.freeze()  # what is imported by now stays shared between the workers
+    gc.set_threshold(50_000, 20, 20)  # a mail makes trees, hardly cycles
     while True:
         order, fds, _, _ = socket.recv_fds(control, 5, 1)
         if not order:
