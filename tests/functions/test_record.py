@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -134,3 +135,14 @@ def test_sqlite_is_refused_on_a_cluster() -> None:
     with pytest.raises(BadSetting, match="SQLite"):
         Settings.read({"K_SERVICE": "record", "MAILCHUTE_DATABASE_URL": "sqlite:////tmp/x.db"})
     Settings.read({"K_SERVICE": "record", "MAILCHUTE_DATABASE_URL": "postgresql://db/mailchute"})
+
+
+def test_the_database_url_may_lie_in_a_file_for_it_holds_a_password(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("postgresql://user:hunter2@db/mailchute\n")
+    settings = Settings.read({"MAILCHUTE_DATABASE_URL_FILE": str(file)})
+    assert settings.database_url == "postgresql://user:hunter2@db/mailchute"
+    file.write_text("mysql://user:hunter2@db/mailchute\n")
+    with pytest.raises(BadSetting, match="expected sqlite") as refused:
+        Settings.read({"MAILCHUTE_DATABASE_URL_FILE": str(file)})
+    assert "hunter2" not in str(refused.value)

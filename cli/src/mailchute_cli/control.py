@@ -67,7 +67,7 @@ def opened(data: Path | None, environ: Mapping[str, str] = os.environ) -> Iterat
 def _where(data: Path | None, environ: Mapping[str, str]) -> tuple[str, Path | None]:
     reader = Reader(environ)
     settings = DatabaseSettings.read(reader)
-    is_given = bool(reader.text("MAILCHUTE_DATABASE_URL"))
+    is_given = bool(reader.secret("MAILCHUTE_DATABASE_URL"))
     reader.check()
     directory = data or DATA
     if not is_given and not (directory / "mailchute.db").exists():

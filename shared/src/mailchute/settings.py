@@ -154,8 +154,10 @@ class DatabaseSettings:
 
     @classmethod
     def read(cls, reader: Reader) -> DatabaseSettings:
+        # It holds a password, so OpenFaaS mounts it as a secret.
+        given = {"MAILCHUTE_DATABASE_URL": reader.secret("MAILCHUTE_DATABASE_URL")}
         return cls(
-            url=reader.url(
+            url=Reader({**reader.environ, **given}, reader.mistakes).url(
                 "MAILCHUTE_DATABASE_URL",
                 "sqlite:///mailchute.db",
                 ("sqlite", "postgresql", "postgresql+psycopg"),
