@@ -20,7 +20,7 @@ from mailchute.verdicts import (
 
 from .alignment import Conclusion, conclude, domain_of
 from .arc import check_chain
-from .checks import Check, Checks
+from .checks import Check, Starting
 from .dkim import Signature, check_signature, signatures_of
 from .message import Message
 from .results import authentication_results
@@ -40,7 +40,9 @@ class Authentication:
         now: Unix time in seconds.
     """
 
-    def __init__(self, message: Message, checks: Checks, *, arc_trusted: Collection[str], now: float) -> None:
+    def __init__(
+        self, message: Message, checks: Starting, *, arc_trusted: Collection[str], now: float
+    ) -> None:
         self._message = message
         self._checks = checks
         path = message.reverse_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from mailchute.eventlog import event_log
 from mailchute.resolver import Resolver
@@ -37,12 +37,16 @@ class Check(Generic[T]):
     def begin(
         self, work: Callable[[Lookups], T], resolver: Resolver, memory: Memory, pool: ThreadPoolExecutor
     ) -> None:
-        self.lookups = Lookups(WarmSource(resolver), memory)
         try:
-            self._value = self._guarded(work, self.lookups)
+            self.run(work, Lookups(WarmSource(resolver), memory))
         except NotWarm:
             self.lookups = Lookups(LiveSource(resolver, self._deadline), memory)
             self._future = pool.submit(self._guarded, work, self.lookups)
+
+    def run(self, work: Callable[[Lookups], T], lookups: Lookups) -> None:
+        """Do the check on the spot. Raises NotWarm where only the cache may be asked."""
+        self.lookups = lookups
+        self._value = self._guarded(work, lookups)
 
     def result(self) -> T:
         """Return what the check found, or what stands for it when it is late or broke."""
@@ -64,6 +68,12 @@ class Check(Generic[T]):
         except Exception as error:  # noqa: BLE001 - the outermost shell of a check: mail is never lost to one
             log.error("check-broke", error=error, stage="scan", reason=self._name)
             return self._late
+
+
+class Starting(Protocol):
+    """Whoever starts checks."""
+
+    def start(self, name: str, work: Callable[[Lookups], T], late: T) -> Check[T]: ...
 
 
 class Checks:

@@ -9,6 +9,7 @@ from functools import cached_property
 from mailchute.author import Author, author_of
 from mailchute.envelope import Path
 from mailchute.mail import MailObject
+from mailchute.parts import cut_of
 
 from .body import Body
 
@@ -50,10 +51,7 @@ class Message:
     @cached_property
     def _cut(self) -> tuple[int, int]:
         """Where the header section ends, and where the body starts."""
-        if first := _EMPTY_FIRST_LINE.match(self.content):
-            return 0, first.end()
-        gap = _EMPTY_LINE.search(self.content)
-        return (gap.start(1), gap.end()) if gap else (len(self.content), len(self.content))
+        return cut_of(self.content)
 
     @cached_property
     def header_section(self) -> bytes:
@@ -98,8 +96,6 @@ class Message:
         return [value for known, value in self.fields if known.lower() == name]
 
 
-_EMPTY_FIRST_LINE = re.compile(rb"\r?\n")
-_EMPTY_LINE = re.compile(rb"(\r?\n)\r?\n")
 _NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+[ \t]*")  # RFC 5322, 2.2 and 4.5.3
 _FIELD_START = re.compile(rb"\r?\n(?![ \t])")
 _LINE_END = re.compile(rb"\r?\n")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from mailchute.resolver import Resolver
-from mailchute.verdicts import ScanReport, Security, Spam
+from mailchute.verdicts import ScanReport, Security, Virus
 
 from .authentication import Authentication
-from .builtin import judge
 from .checks import Checks
+from .clamav import Clamd
 from .memory import Memory
 from .message import Message
-from .parts import parts_of
-from .rules import SHIPPED, read_rules
+from .reading import Reading
 from .settings import Settings
-from .spam_facts import facts_of
+from .spam import SpamEngine
 
-POOL_THREADS = 64  # mails whose names are not cached wait in these, several checks each
+POOL_THREADS = 128  # mails whose names are not cached wait in these, several checks each
+LISTS_DEADLINE_S = 3.0  # block lists that take longer say nothing
 
 
 class Scanner:
@@ -30,7 +30,7 @@ class Scanner:
         now: Unix time in seconds.
 
     Raises:
-        BadSetting: The spam rules cannot be used.
+        BadSetting: The spam rules or the classifier's model cannot be used.
     """
 
     def __init__(
@@ -38,35 +38,57 @@ class Scanner:
     ) -> None:
         self._settings = settings
         self._resolver = resolver or Resolver(settings.dns)
-        self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="scan")
-        self._rules = read_rules(SHIPPED, *([settings.rules_dir] if settings.rules_dir else []))
         self._memory = Memory()
+        self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="scan")
+        self._engine = SpamEngine(settings, self._pool)
+        self._clamd = Clamd(settings.clamd) if settings.clamd else None
         self._now = now
 
     def scan(self, message: Message, *, spam_enabled: bool, threshold: float) -> ScanReport:
         """
-        Return the report; raises nothing, and answers by the deadline.
+        Return the report, by the deadline.
 
         Args:
             threshold: The score from which a mail is called spam.
         """
-        checks = Checks(
-            self._resolver, self._memory, self._pool, time.monotonic() + self._settings.deadline_s
-        )
+        started = time.monotonic()
+        deadline = started + self._settings.deadline_s
+        virus = self._begin_virus(message, deadline)
+        reading = Reading(message)
+        judgement = None
+        if spam_enabled:
+            lists_deadline = min(deadline, started + LISTS_DEADLINE_S)
+            judgement = self._engine.begin(reading, threshold, self._checks(lists_deadline), deadline)
         authentication = Authentication(
-            message, checks, arc_trusted=self._settings.arc_trusted, now=self._now()
+            message, self._checks(deadline), arc_trusted=self._settings.arc_trusted, now=self._now()
         )
         auth = authentication.verdict(self._settings.authserv_id)
-        spam: Spam | None = None
-        if spam_enabled:
-            spam = judge(self._rules, facts_of(message, auth, parts_of(message)), threshold)
         return ScanReport(
             auth=auth,
-            spam=spam,
-            security=Security(from_ambiguous=message.author.is_ambiguous),
+            spam=judgement.verdict(auth) if judgement is not None else None,
+            security=Security(from_ambiguous=message.author.is_ambiguous, virus=_by(virus, deadline)),
             ptr=authentication.reverse().name,
         )
 
     def close(self) -> None:
         """Let go of the threads; checks under way are not waited for."""
+        self._engine.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _checks(self, deadline: float) -> Checks:
+        return Checks(self._resolver, self._memory, self._pool, deadline)
+
+    def _begin_virus(self, message: Message, deadline: float) -> Future[Virus | None] | None:
+        if self._clamd is None:
+            return None
+        return self._pool.submit(self._clamd.check, message.content, deadline - time.monotonic())
+
+
+def _by(virus: Future[Virus | None] | None, deadline: float) -> Virus | None:
+    if virus is None:
+        return None
+    try:
+        return virus.result(timeout=max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        virus.cancel()
+        return None

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from mailchute.encoded_words import decode_words
+from mailchute.author import read_mailboxes
 from mailchute.verdicts import Auth
 
-from .message import Message
-from .parts import Parts
+from .reading import Reading
 
 _TEXT, _NUMBER, _CLAIM, _TEXTS = str, float, bool, tuple
 
 SPAM_FACTS: Mapping[str, type] = {
+    # who sent it
     "spf": _TEXT,
     "spf.helo": _TEXT,
     "dkim": _TEXT,  # the best result of any signature
@@ -32,42 +31,89 @@ SPAM_FACTS: Mapping[str, type] = {
     "sender.name": _TEXT,  # the display name
     "sender.mx": _CLAIM,
     "sender.null_mx": _CLAIM,
+    "sender.disposable": _CLAIM,  # its domain stands on the list of throw-away mailboxes
     "envelope.from": _TEXT,
     "envelope.helo": _TEXT,
     "envelope.ip": _TEXT,
+    "recipient.domain": _TEXT,
+    # what it looks like
     "header.*": _TEXT,
     "subject": _TEXT,
+    "reply_to.differs": _CLAIM,  # answers would go to another domain than the author's
     "size": _NUMBER,  # octets
     "parts.count": _NUMBER,
-    "text": _TEXT,  # the readable text: of text/plain parts, else of HTML without its tags
+    # what it says
+    "text": _TEXT,  # of text/plain parts, else of HTML without its tags
     "html": _TEXT,
     "html.only": _CLAIM,
+    "bayes.probability": _NUMBER,  # of the trained classifier; nothing when there is none
+    "burst.count": _NUMBER,  # mails of this very text to this domain in ten minutes
+    # where it leads
     "links.count": _NUMBER,
     "links.domains": _TEXTS,
+    "links.mismatched": _NUMBER,  # how many say they lead elsewhere
+    "links.lookalike": _NUMBER,  # … have a host dressed up as another name
+    "links.shortened": _NUMBER,
+    "links.raw_ip": _NUMBER,
+    "links.punycode": _NUMBER,
+    "links.phishing": _NUMBER,  # … stand on the list of phishing pages
+    "links.phishing_host": _NUMBER,  # … have a host that has a page on that list
+    # what is attached
     "attachments.count": _NUMBER,
     "attachments.types": _TEXTS,
     "attachments.names": _TEXTS,
     "attachments.extensions": _TEXTS,
+    "attachments.program": _CLAIM,
+    "attachments.disguised": _CLAIM,  # a program under a document's name
+    "attachments.double_extension": _CLAIM,
+    "attachments.encrypted": _CLAIM,  # an archive that no scanner can look into
+    # what others say
+    "dnsbl": _TEXTS,  # lists of MAILCHUTE_DNSBL that list the client
+    "dnsbl.count": _NUMBER,
+    "uribl": _TEXTS,  # lists of MAILCHUTE_URIBL that list a link's domain
+    "uribl.count": _NUMBER,
 }
 
-TEXT_MAX_CHARS = 64 * 1024
-LINKS_MAX_COUNT = 200
-_LINK = re.compile(r"https?://[^\s\"'<>()\[\]{}|\\^`\x00-\x1f]{3,2000}", re.IGNORECASE)
-_TAG = re.compile(r"<[^>]{0,2000}>")
+_RANK = ("pass", "policy", "neutral", "softfail", "fail", "permerror", "temperror", "none")
 
 
-def facts_of(message: Message, auth: Auth, parts: Parts) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Hearsay:
+    """What lists and the classifier say."""
+
+    dnsbl: tuple[str, ...] = ()
+    uribl: tuple[str, ...] = ()
+    is_disposable: bool = False
+    phishing_count: int = 0
+    phishing_host_count: int = 0
+    burst_count: int = 1
+    probability: float | None = None
+
+
+def facts_of(reading: Reading, auth: Auth, hearsay: Hearsay) -> dict[str, Any]:
     """Return the facts about one mail."""
-    author = message.author
-    best = min((s.result for s in auth.dkim), key=_RANK.index, default="none")
-    html = "\n".join(parts.html)[:TEXT_MAX_CHARS]
-    text = "\n".join(parts.text)[:TEXT_MAX_CHARS] or _TAG.sub(" ", html)
-    links = list(dict.fromkeys(_LINK.findall(f"{text}\n{html}")))[:LINKS_MAX_COUNT]
-    extensions = tuple(f.name.rpartition(".")[2].lower() for f in parts.files if "." in f.name)
-    facts: dict[str, Any] = {
+    return {
+        **reading.headers,
+        **_sender_facts(reading, auth),
+        **_content_facts(reading),
+        "sender.disposable": hearsay.is_disposable,
+        "bayes.probability": hearsay.probability,
+        "burst.count": float(hearsay.burst_count),
+        "links.phishing": float(hearsay.phishing_count),
+        "links.phishing_host": float(hearsay.phishing_host_count),
+        "dnsbl": hearsay.dnsbl,
+        "dnsbl.count": float(len(hearsay.dnsbl)),
+        "uribl": hearsay.uribl,
+        "uribl.count": float(len(hearsay.uribl)),
+    }
+
+
+def _sender_facts(reading: Reading, auth: Auth) -> dict[str, Any]:
+    message, author = reading.message, reading.message.author
+    return {
         "spf": auth.spf.result,
         "spf.helo": auth.spf.helo_result,
-        "dkim": best,
+        "dkim": min((s.result for s in auth.dkim), key=_RANK.index, default="none"),
         "dkim.aligned": auth.dmarc.aligned.dkim,
         "dmarc": auth.dmarc.result,
         "dmarc.policy": auth.dmarc.policy,
@@ -84,31 +130,43 @@ def facts_of(message: Message, auth: Auth, parts: Parts) -> dict[str, Any]:
         "envelope.from": str(message.reverse_path or ""),
         "envelope.helo": message.helo,
         "envelope.ip": message.client_ip or None,
-        "size": float(len(message.content)),
+        "recipient.domain": message.recipient_domain or None,
+        "reply_to.differs": _reply_differs(reading),
+    }
+
+
+def _content_facts(reading: Reading) -> dict[str, Any]:
+    parts, links, files = reading.parts, reading.links, reading.files
+    return {
+        "subject": reading.subject or None,
+        "size": float(len(reading.message.content)),
         "parts.count": float(parts.count),
-        "text": text,
-        "html": html,
+        "text": reading.text,
+        "html": reading.html,
         "html.only": bool(parts.html) and not any(t.strip() for t in parts.text),
-        "links.count": float(len(links)),
-        "links.domains": tuple(dict.fromkeys(filter(None, map(_host_of, links)))),
+        "links.count": float(len(links.urls)),
+        "links.domains": tuple(links.hosts),
+        "links.mismatched": float(len(links.mismatched)),
+        "links.lookalike": float(len(links.looks_alike)),
+        "links.shortened": float(len(links.shortened)),
+        "links.raw_ip": float(len(links.raw_ips)),
+        "links.punycode": float(len(links.punycode)),
         "attachments.count": float(len(parts.files)),
         "attachments.types": tuple(f.media_type for f in parts.files),
         "attachments.names": tuple(f.name for f in parts.files),
-        "attachments.extensions": extensions,
+        "attachments.extensions": files.extensions,
+        "attachments.program": files.has_program,
+        "attachments.disguised": files.has_disguise,
+        "attachments.double_extension": files.has_double_extension,
+        "attachments.encrypted": files.has_encrypted_archive,
     }
-    for name, value in message.fields:
-        key = f"header.{name.decode('ascii').lower().rstrip()}"
-        shown = decode_words(value.decode("utf-8", "replace").strip())
-        facts[key] = f"{facts[key]}\n{shown}" if key in facts else shown
-    facts["subject"] = facts.get("header.subject")
-    return facts
 
 
-_RANK = ("pass", "policy", "neutral", "softfail", "fail", "permerror", "temperror", "none")
-
-
-def _host_of(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+def _reply_differs(reading: Reading) -> bool:
+    values = reading.message.values(b"reply-to")
+    domain = reading.message.author.domain
+    if not values or domain is None:
+        return False
+    organization = domain.split(".")[-2:]
+    replies = [mailbox.email.rpartition("@")[2] for mailbox in read_mailboxes(values[0])]
+    return any(reply.split(".")[-2:] != organization for reply in replies)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 
 from mailchute.encoded_words import decode_words
 
-from .message import Message
-
 PARTS_MAX_COUNT = 100
 DEPTH_MAX_COUNT = 10
 TEXT_MAX_OCTETS = 128 * 1024  # of one text part, encoded: what a filter reads, not what is delivered
@@ -29,7 +27,8 @@ _FIELD = re.compile(
     rb"^(content-type|content-transfer-encoding|content-disposition)[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)",
     re.IGNORECASE | re.MULTILINE,
 )
-_GAP = re.compile(rb"\r?\n\r?\n|\A\r?\n")
+_EMPTY_FIRST_LINE = re.compile(rb"\r?\n")
+_EMPTY_LINE = re.compile(rb"(\r?\n)\r?\n")
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,20 @@ class Parts:
     is_cut: bool = False  # there was more than is read
 
 
-def parts_of(message: Message) -> Parts:
-    """Return the parts of the mail; raises nothing, and reads a bounded share of it."""
+def parts_of(content: bytes) -> Parts:
+    """Return the parts of a mail; raises nothing, and reads a bounded share of it."""
     parts = Parts()
-    section = message.header_section
-    _read(message.content, len(message.content) - len(message.body), len(message.content), section, parts, 0)
+    header_end, body_at = cut_of(content)
+    _read(content, body_at, len(content), content[:header_end], parts, 0)
     return parts
+
+
+def cut_of(content: bytes) -> tuple[int, int]:
+    """Return where the header section ends, and where the body starts (RFC 5322, 2.1)."""
+    if first := _EMPTY_FIRST_LINE.match(content):
+        return 0, first.end()
+    gap = _EMPTY_LINE.search(content)
+    return (gap.start(1), gap.end()) if gap else (len(content), len(content))
 
 
 def _read(content: bytes, start: int, end: int, section: bytes, parts: Parts, depth: int) -> None:
@@ -72,7 +79,9 @@ def _read(content: bytes, start: int, end: int, section: bytes, parts: Parts, de
     boundary = _BOUNDARY.search(declared) if media_type.startswith("multipart/") else None
     if boundary is not None:
         for low, high in _entities(content, start, end, boundary[1] or boundary[2]):
-            gap = _GAP.search(content, low, min(high, low + HEADER_MAX_OCTETS))
+            gap = _EMPTY_FIRST_LINE.match(content, low) or _EMPTY_LINE.search(
+                content, low, min(high, low + HEADER_MAX_OCTETS)
+            )
             body_at = gap.end() if gap else high
             _read(content, body_at, high, content[low:body_at], parts, depth + 1)
         return
