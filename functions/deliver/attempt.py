@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -98,7 +99,7 @@ class Attempts:
         if left_s < SHORTEST_S:
             raise EndpointFault("the sender's deadline left no time for an attempt")
         destination = destination_of(endpoint.url)
-        keys = signing.private_keys(endpoint.signing_key) if endpoint.signing_key else self.keys
+        keys = _keys_of(endpoint.signing_key) if endpoint.signing_key else self.keys
         timestamp = int(started_at.timestamp())
         mail = Mail(request=request, endpoint=endpoint, timestamp=timestamp, keys=keys)
         shape = fitted(SHAPES[endpoint.format], mail)
@@ -124,6 +125,14 @@ def refusal_of(endpoint: Endpoint | None) -> str:
     if endpoint is None or endpoint.is_deleted:
         return "the endpoint was deleted"
     return f"the endpoint is disabled: {endpoint.disabled_reason or 'nobody said why'}"
+
+
+@functools.lru_cache(maxsize=1_024)
+def _keys_of(pem: str) -> tuple[PrivateKey, ...]:
+    try:
+        return signing.private_keys(pem)
+    except SecretUnreadable as error:
+        raise EndpointFault(f"the endpoint's signing_key cannot be used: {error}; set it again") from error
 
 
 def _v1a_key(keys: tuple[PrivateKey, ...]) -> Ed25519PrivateKey:

@@ -47,6 +47,7 @@ class WebhookDelivery(msgspec.Struct, frozen=True, kw_only=True):
     first_attempt_at: datetime | None = None  # None: not tried yet; the schedule counts from it
     attempt_count: int = 0
     last_outcome: AttemptOutcome | None = None
+    needs_raw: bool = False  # the endpoint includes `raw`: attempts bring the content along
 
 
 class AttemptRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,6 +68,22 @@ def test_v1a_without_a_key_tells_what_to_set(sink: Sink) -> None:
     assert not sink.posts()
 
 
+@pytest.mark.parametrize("pem", ["rubbish", "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----"])
+def test_a_signing_key_that_is_none_is_a_value_and_is_not_told(sink: Sink, pem: str) -> None:
+    outcome = attempts(endpoint(sink.url("/hook"), signing_key=pem, format="postal")).make(request())
+    assert outcome.result == "failed"
+    assert "signing_key" in outcome.reason
+    assert "AA==" not in outcome.reason
+    assert not sink.posts()
+
+
+def test_postal_without_an_rsa_key_tells_what_to_set(sink: Sink) -> None:
+    known = endpoint(sink.url("/hook"), format="postal")
+    outcome = attempts(known, keys=(Ed25519PrivateKey.generate(),)).make(request(raw=b"x"))
+    assert outcome.result == "failed"
+    assert "MAILCHUTE_SIGNING_KEY" in outcome.reason
+
+
 def test_tagged_mail_says_so_in_two_fields(sink: Sink) -> None:
     make = attempts(endpoint(sink.url("/hook"))).make
     make(request(delivery={"tags": ("spam",), "spam_score": 7.25}))

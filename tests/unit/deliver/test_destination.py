@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from functions.deliver.destination import destination_of
+from functions.deliver.faults import EndpointFault
 
 
 @pytest.mark.parametrize(
@@ -32,3 +37,50 @@ def test_a_url_is_read_once(url: str, host: str, port: int, target: str, authori
     destination = destination_of(url)
     assert (destination.host, destination.port, destination.target) == (host, port, target)
     assert destination.authority == authority
+
+
+SCRAPS = some.sampled_from(
+    [
+        "https://",
+        "http://",
+        "[",
+        "]",
+        "::1",
+        "127.",
+        "1",
+        "0x7f",
+        "hooks.test",
+        "@",
+        ":",
+        "443",
+        "/",
+        "?",
+        "#",
+        "%",
+        "\\",
+        ".",
+        "xn--",
+        "a",
+        "ß",
+        "①",
+        "。",
+        "-",
+        "_",
+        "\u202e",
+        "\ud7ff",
+    ]
+    + [" ", "\t"]
+)
+
+
+@given(some.lists(SCRAPS, max_size=9).map("".join) | some.text(max_size=40).map("https://".__add__))
+def test_a_url_is_read_or_refused_and_what_was_read_fits_in_a_request_line(url: str) -> None:
+    with contextlib.suppress(EndpointFault):
+        destination = destination_of(url)
+        assert destination.host.isascii()
+        for text in (destination.authority, destination.target):
+            assert text.isascii()
+            assert text.isprintable()
+            assert " " not in text
+        again = f"{destination.scheme}://{destination.authority}{destination.target}"
+        assert destination_of(again) == destination

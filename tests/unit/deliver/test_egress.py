@@ -190,6 +190,13 @@ def test_a_name_that_flips_to_a_forbidden_address_is_not_dialled_there(sink: Sin
     assert len(sink.posts("/hook")) == 1
 
 
+def test_the_next_address_of_a_name_is_dialled_when_one_does_not_answer(sink: Sink, dns: DnsServer) -> None:
+    dns.zone["two.test"] = {"A": ["127.0.0.2", "127.0.0.3", "127.0.0.1"]}
+    url = sink.url("/hook", host="two.test")
+    outcome = attempts(endpoint(url), resolve=resolving(dns)).make(request())
+    assert (outcome.result, outcome.reason) == ("delivered", "")
+
+
 def test_private_addresses_open_one_network_at_a_time(sink: Sink) -> None:
     outcome = attempts(endpoint(sink.url("/hook")), allowed="10.0.0.0/8,127.0.0.2/32").make(request())
     assert outcome.result == "failed"

@@ -109,6 +109,12 @@ def test_raw_is_the_mail_as_received_without_our_trace_fields() -> None:
     assert wire.decode_json(shaped("native", include=("raw",)).body, Payload).raw == RAW
 
 
+def test_raw_that_was_not_brought_along_is_left_out_and_the_mail_still_goes() -> None:
+    known = endpoint("https://hooks.test", include=("raw",))
+    shape = SHAPES["native"](Mail(request=request(), endpoint=known, timestamp=0))
+    assert "raw" not in json.loads(shape.body)
+
+
 def test_a_payload_that_is_none_is_never_sent() -> None:
     for octets in (b"", b"[]", b"{}", b'{"message": 1}', b"\xff"):
         mail = Mail(
