@@ -7,20 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.system import SECRET, System
+from tests.e2e.system import System, routes_to
 from tests.servers.dns import DnsServer
 from tests.servers.sink import Sink
-
-
-def routes_to(sink: Sink, *addresses: str) -> str:
-    """Return a routes file in which each address posts to the sink's path of its local-part."""
-    lines = ["version: 1", "domains:"]
-    for domain in dict.fromkeys(address.partition("@")[2] for address in addresses):
-        lines.append(f"  {domain}:")
-        for name in (address.partition("@")[0] for address in addresses if address.endswith(f"@{domain}")):
-            url = sink.url("/" + name.replace("*", "any"))
-            lines.append(f'    "{name}": {{endpoints: [{{url: "{url}", secret: {SECRET}}}]}}')
-    return "\n".join(lines) + "\n"
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,10 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.servers.sink import Sink
+
 READY_WITHIN_S = 90.0  # the suite shares two cores
 ENDED_WITHIN_S = 60.0
-MARK = "MAILCHUTE_TEST_HOME"  # in the environment of every process, so that they are told apart
 READY = re.compile(r"^ready  mail to smtp://(\S+):(\d+)(?:  functions at (\S+))?")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # gitleaks:allow - the specification's own example
 
@@ -47,7 +48,6 @@ class System:
             "MAILCHUTE_HOSTNAME": "mx.test",
             "MAILCHUTE_DNS": dns,
             **(environ or {}),
-            MARK: str(home),
         }
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -141,8 +141,12 @@ class System:
             return error.code, error.read()
 
     def processes(self) -> dict[int, str]:
-        """Return every living process of this installation, by what is told apart in its environment."""
-        return {pid: name for pid in _pids() if (name := self._name_of(pid))}
+        """Return every living process that descends from this `up`, by what it does."""
+        parents = {pid: parent for pid in _pids() if (parent := _parent_of(pid))}
+        mine = {self.pid}
+        while grown := {pid for pid, parent in parents.items() if parent in mine} - mine:
+            mine |= grown
+        return {pid: _name_of(pid) for pid in mine - {self.pid}}
 
     def pids(self, name: str) -> list[int]:
         """Return the processes of one program: nats, s3, connector, ingress, front, scan, …, oldest first."""
@@ -173,28 +177,52 @@ class System:
         assert self._process is not None
         return self._process.poll() is not None
 
-    def _name_of(self, pid: int) -> str:
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-            environ = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            return ""
-        text = " ".join(command)
-        told = dict(entry.partition("=")[::2] for entry in environ)
-        if told.get(MARK) != str(self.home):
-            return ""
-        for sign, name in (
-            ("mailchute_cli up", "up"),
-            ("nats-server", "nats"),
-            ("/weed ", "s3"),
-            ("-m connector", "connector"),
-            ("-m smtp_ingress", "ingress"),
-            ("mailchute_cli.front", "front"),
-            ("functions.parse.worker", "parse-worker"),
-        ):
-            if sign in text:
-                return name
-        return told.get("MAILCHUTE_FUNCTION", "").rpartition(".")[2] or "other"
+
+NAMES = (
+    ("nats-server", "nats"),
+    ("/weed ", "s3"),
+    ("-m connector", "connector"),
+    ("-m smtp_ingress", "ingress"),
+    ("mailchute_cli.front", "front"),
+    ("functions.parse.worker", "parse-worker"),
+)
+
+
+def _name_of(pid: int) -> str:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        environ = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return "gone"
+    for sign, name in NAMES:
+        if sign in command:
+            return name
+    found = re.search(r"(?:^|\0)MAILCHUTE_FUNCTION=functions\.(\w+)", environ)
+    return found[1] if found else "other"
+
+
+def _parent_of(pid: int) -> int | None:
+    """Return its parent's process id; None when it has ended, or is about to."""
+    try:
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return None
+    return None if state in "ZX" else int(parent)
+
+
+def is_alive(pid: int) -> bool:
+    return _parent_of(pid) is not None
+
+
+def routes_to(sink: Sink, *addresses: str) -> str:
+    """Return a routes file in which each address posts to the sink's path of its local-part."""
+    lines = ["version: 1", "domains:"]
+    for domain in dict.fromkeys(address.partition("@")[2] for address in addresses):
+        lines.append(f"  {domain}:")
+        for name in (address.partition("@")[0] for address in addresses if address.endswith(f"@{domain}")):
+            url = sink.url("/" + name.replace("*", "any"))
+            lines.append(f'    "{name}": {{endpoints: [{{url: "{url}", secret: {SECRET}}}]}}')
+    return "\n".join(lines) + "\n"
 
 
 def _text(reply: tuple[int, bytes]) -> tuple[int, str]:
