@@ -67,6 +67,11 @@ class NatsServer:
                 raise RuntimeError((self.home / "nats.log").read_text()[-2_000:])
             time.sleep(0.01)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 

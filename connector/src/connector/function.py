@@ -91,16 +91,20 @@ class Function:
         """
         until = time.monotonic() + hold_s
         while True:
-            try:
-                async with asyncio.timeout(max(0.0, until - time.monotonic())):
-                    await self.is_there.wait()
-            except TimeoutError as error:
-                raise FunctionAway(self.name) from error
+            if not self.is_there.is_set():
+                await self._wait(until - time.monotonic())
             try:
                 return await (self._call_alone(body) if alone else self._call(_Value(body)))
             except FunctionAway:
                 if time.monotonic() > until:
                     raise
+
+    async def _wait(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.is_there.wait()
+        except TimeoutError as error:
+            raise FunctionAway(self.name) from error
 
     async def _call(self, value: _Value) -> FunctionAnswer:
         self._queue.append(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from dataclasses import dataclass, field
 
 from mailchute import subjects, wire
 from mailchute.errors import TransientError
@@ -27,9 +27,7 @@ class Journal:
         self.is_writing = asyncio.Event()  # a gate: nothing new is begun while the journal fails
         self.is_writing.set()
         self._publisher = publisher
-        self._events: list[Event] = []
-        self._written: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._batch: _Batch | None = None
         self._writes: set[asyncio.Task[None]] = set()
 
     @property
@@ -38,17 +36,13 @@ class Journal:
 
     async def tell(self, *events: Event) -> None:
         """Return once the events are on the stream, or after GIVE_UP_S all the same."""
-        loop = asyncio.get_running_loop()
-        if self._written is None:
-            self._written = loop.create_future()
-            self._timer = loop.call_later(GATHER_S, self._write)
-        self._events += events
-        written = self._written
-        if len(self._events) >= BATCH_MAX:
+        if self._batch is None:
+            self._batch = _Batch(asyncio.get_running_loop().call_later(GATHER_S, self._write))
+        batch = self._batch
+        batch.events += events
+        if len(batch.events) >= BATCH_MAX:
             self._write()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GIVE_UP_S):
-                await asyncio.shield(written)
+        await batch.is_over.wait()
 
     async def flush(self) -> None:
         """Write what is gathered now, and wait for it."""
@@ -57,17 +51,17 @@ class Journal:
             await asyncio.wait(self._writes, timeout=GIVE_UP_S)
 
     def _write(self) -> None:
-        if self._written is None:
+        if self._batch is None:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-        task = asyncio.ensure_future(self._publish(tuple(self._events), self._written))
-        self._events, self._written, self._timer = [], None, None
+        self._batch.timer.cancel()
+        task = asyncio.ensure_future(self._publish(self._batch))
+        self._batch = None
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
-    async def _publish(self, events: tuple[Event, ...], written: asyncio.Future[None]) -> None:
-        body = wire.encode(JournalBatch(events=events))
+    async def _publish(self, batch: _Batch) -> None:
+        body = wire.encode(JournalBatch(events=tuple(batch.events)))
+        giving_up = asyncio.get_running_loop().call_later(GIVE_UP_S, batch.is_over.set)
         while True:
             try:
                 await self._publisher.publish(
@@ -79,6 +73,13 @@ class Journal:
                     log.error("journal-fails", reason=str(error))
                 self.is_writing.clear()
                 await asyncio.sleep(RETRY_S)  # tried for ever: what waits is no more than was in hand
+        giving_up.cancel()
         self.is_writing.set()
-        if not written.done():
-            written.set_result(None)
+        batch.is_over.set()
+
+
+@dataclass(slots=True)
+class _Batch:
+    timer: asyncio.TimerHandle
+    events: list[Event] = field(default_factory=list)
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)

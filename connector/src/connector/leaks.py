@@ -40,7 +40,7 @@ async def states(client: Client) -> list[StreamState]:
 
 
 async def _state(client: Client, name: str) -> StreamState:
-    consumers = await _consumers(client, name)
+    consumers = await consumers_of(client, name)
     info = await request_api(client, f"STREAM.INFO.{name}", {})
     assert info is not None
     state, config = info["state"], info["config"]
@@ -59,7 +59,8 @@ async def _state(client: Client, name: str) -> StreamState:
     )
 
 
-async def _consumers(client: Client, stream: str) -> list[dict[str, Any]]:
+async def consumers_of(client: Client, stream: str) -> list[dict[str, Any]]:
+    """Return what the server knows of each consumer. Raises: StreamUnavailable."""
     found: list[dict[str, Any]] = []
     total = 1
     while len(found) < total:

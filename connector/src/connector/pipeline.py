@@ -28,6 +28,7 @@ from connector.pull import Pull
 from connector.record import RecordStage
 from connector.settings import Settings
 from connector.shelf import Shelf
+from connector.strays import Strays
 from connector.streams import DELIVERY_DURABLE, JOURNAL_DURABLE, MAIL_DURABLE
 
 # How long a function may be silent. parse kills itself after 5 s, an attempt ends after 15 s.
@@ -94,6 +95,7 @@ class Pipeline:
             scan=scan,
             parse=parse,
         )
+        self.strays = Strays(self.publisher, Lease(shelf, "strays"))
         self.orders = Orders(self.publisher, mail, self.lanes, shelf, self.erased)
         self.lanes.work = deliveries.work_retry
         rows = (
@@ -138,7 +140,7 @@ class Pipeline:
         """Run until cancelled; then drain: nothing new is begun, what is in hand ends or is naked."""
         await self.erased.listen()
         tasks = [asyncio.ensure_future(pull.run()) for pull in self.pulls.values()]
-        tasks.append(asyncio.ensure_future(self.lanes.run()))
+        tasks += [asyncio.ensure_future(each.run()) for each in (self.lanes, self.strays)]
         try:
             await asyncio.gather(*tasks)
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import time
@@ -12,6 +11,9 @@ PREFIXES = ("msg", "dlv", "end", "als", "dom", "acc", "evt", "run", "cmd", "key"
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
 _RANDOM_BITS = 80
 _RANDOM_OCTETS = 10
+_RFC4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"  # RFC 4648, 6: derived ids tell themselves apart
+_PAIRS = [a + b for a in _RFC4648 for b in _RFC4648]  # two letters at a time: several ids to each mail
+_SHIFTS = tuple(range(120, -1, -10))
 
 
 def new_id(prefix: str, *, now_ms: int | None = None, entropy: bytes | None = None) -> str:
@@ -31,7 +33,8 @@ def new_id(prefix: str, *, now_ms: int | None = None, entropy: bytes | None = No
 def derived_id(prefix: str, *parts: str) -> str:
     """Return the id that these parts always give, so that doing a thing twice names it once."""
     digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
-    return f"{prefix}_{base64.b32encode(digest[:16]).decode().rstrip('=')}"
+    number = int.from_bytes(digest[:16]) << 2  # 130 bits: 26 letters of 5
+    return f"{prefix}_{''.join([_PAIRS[number >> shift & 1_023] for shift in _SHIFTS])}"
 
 
 def _base32(number: int) -> str:

@@ -66,14 +66,17 @@ class Begun:
         self._waiting.pop(self._token, None)
 
     async def _answered(self, timeout_s: float) -> bytes:
+        timer = asyncio.get_running_loop().call_later(timeout_s, self._expire, timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                answer: bytes = await self._answer
-                return answer
-        except TimeoutError as error:
-            raise StreamUnavailable(f"no receipt within {timeout_s:g} s") from error
+            answer: bytes = await self._answer
+            return answer
         finally:
+            timer.cancel()
             self.forget()
+
+    def _expire(self, timeout_s: float) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(StreamUnavailable(f"no receipt within {timeout_s:g} s"))
 
 
 class GoSingly(Exception):

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import msgspec
 from aiohttp import web
+from connector.leaks import states
 from connector.pipeline import Pipeline
 from connector.settings import Settings
 from connector.streams import assert_streams
@@ -52,7 +53,7 @@ async def eventually(holds: Callable[[], object], *, within_s: float = 30.0) -> 
             await asyncio.sleep(0.01)
 
 
-def outcome(result: str = "delivered", status: int | None = 200, **more: Any) -> AttemptOutcome:
+def outcome(result: Any = "delivered", status: int | None = 200, **more: Any) -> AttemptOutcome:
     return AttemptOutcome(result=result, status=status, started_at=datetime.now(UTC), duration_s=0.0, **more)
 
 
@@ -68,7 +69,7 @@ class Functions:
     parsed: list[ParseRequest] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
-    decision: str = "deliver"
+    decision: Any = "deliver"
     payload: bytes = b"{}"
     _runner: web.AppRunner | None = None
     _port: int = 0
@@ -106,7 +107,8 @@ class Functions:
         async def one(index: int, value: bytes) -> None:
             response = await self._single(name, value)
             retry_after = response.headers.get("Retry-After")
-            answer = [index, response.status, bytes(response.body or b""), retry_after and float(retry_after)]
+            assert isinstance(response.body, bytes)
+            answer = [index, response.status, response.body, retry_after and float(retry_after)]
             await stream.write(wire.encode(answer))
 
         await asyncio.gather(*(one(i, each) for i, each in enumerate(wire.decode(body, list[bytes]))))
@@ -196,6 +198,13 @@ class House:
         stored = await read_run(self.publisher.client, subjects.DEAD, "dead.*", from_sequence=1, count=1_000)
         return [wire.decode(each.body, DeadRecord) for each in stored]
 
+    async def show(self) -> None:
+        """Print where everything is, for whoever reads why a condition never held."""
+        for state in await states(self.publisher.client):
+            print(state)
+        told = Counter(event.kind for event in {each.id: each for each in self.functions.events}.values())
+        print("posts", len(set(self.functions.posts)), "told", dict(told))
+
     async def is_quiet(self) -> bool:
         """Whether nothing is on its way: every work queue is empty, and MAIL is worked off."""
         client = self.publisher.client
@@ -255,6 +264,9 @@ async def house(server: NatsServer, *, is_running: bool = True, **more: Any) -> 
                 yield built
         else:
             yield built
+    except TimeoutError:
+        await built.show()
+        raise
     finally:
         await functions.stop()
         await client.close()
