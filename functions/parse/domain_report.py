@@ -10,14 +10,18 @@ from xml.etree import ElementTree as ET
 RECORDS_MAX_COUNT = 1_000
 _DOCTYPE = re.compile(rb"<!\s*(?:doctype|entity)", re.IGNORECASE)
 _NAMESPACE = re.compile(rb"\sxmlns(?::\w+)?=(?:\"[^\"]*\"|'[^']*')")
-_DECLARATION = re.compile(rb"\A[^<]*<\?xml[^>]*\?>")
+_REPORT = re.compile(rb"<feedback\b.*</feedback>", re.DOTALL)
 
 
 def dmarc_report(octets: bytes) -> dict[str, Any] | None:
     """Return the aggregate report in this XML, or None where it is none. Entities are never expanded."""
     if b"<feedback" not in octets[:4096] or _DOCTYPE.search(octets):
         return None
-    octets = _NAMESPACE.sub(b"", _DECLARATION.sub(b"", octets.decode("utf-8", "replace").encode(), count=1))
+    # Some senders wrap it in a schema element that they never close: only the report itself is read.
+    whole = _REPORT.search(octets.decode("utf-8", "replace").encode())
+    if whole is None:
+        return None
+    octets = _NAMESPACE.sub(b"", whole[0])
     try:
         root = ET.fromstring(octets)  # noqa: S314 - no DOCTYPE, so no entities
     except ET.ParseError:

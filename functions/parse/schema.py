@@ -1,7 +1,8 @@
 """
-The published JSON Schema of the payload: `.venv/bin/python -m functions.parse.schema` writes docs/payload.schema.json.
+The published JSON Schema of the payload, docs/payload.schema.json.
 
-Generated from the types, so that it cannot say anything else than they do; a test says it is up to date.
+`.venv/bin/python -m functions.parse.schema` writes it. It is generated from the types, so that it
+cannot say anything else than they do; a test says it is up to date.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
 from mailchute.payload import Payload
 
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "payload.schema.json"

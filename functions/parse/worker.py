@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import os
 import resource
 import signal
 import socket
 import sys
+import warnings
 
 import msgspec
 from mailchute import wire
 from mailchute.errors import MailchuteError
+from mailchute.eventlog import start_logging
 from mailchute.parsed import ParseAnswer, ParseRequest
 
 from .degraded import degraded
@@ -101,7 +104,16 @@ def _become_worker(connection: socket.socket, settings: WorkerSettings) -> None:
         os._exit(0)
 
 
+def _quiet() -> None:
+    """Let libraries tell nothing: what they have to say quotes the mail."""
+    warnings.simplefilter("ignore")
+    for name in ("mailparser", "icalendar", "tnefparse", "html_to_markdown", "markdownify"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
 if __name__ == "__main__":
+    start_logging("parse")
+    _quiet()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the host decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     nursery(
