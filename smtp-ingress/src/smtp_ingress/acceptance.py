@@ -103,13 +103,9 @@ class Acceptance:
         mails = await self._finished(drafts, intake)
         intake.is_accepted = True
         try:
-            async with asyncio.timeout(self._timeout_s):
-                receipts = await self._publisher.publish_all(
-                    [Publication(MAIL_ACCEPTED, wire.encode(each), MAIL, each.fingerprint) for each in mails],
-                    timeout_s=self._timeout_s,
-                )
-        except TimeoutError as error:
-            raise StreamUnavailable("no receipt in time") from error
+            receipts = await self._publish(
+                [Publication(MAIL_ACCEPTED, wire.encode(each), MAIL, each.fingerprint) for each in mails]
+            )
         except StreamFull:
             if len(mails) == 1:  # it is certain that nothing was stored which refers to the content
                 await self._forget(mails[0])
@@ -122,6 +118,16 @@ class Acceptance:
         if all(receipt.is_duplicate for receipt in receipts):
             return with_ids("250 2.0.0 already have", known)
         return with_ids("250 2.0.0 accepted", known)
+
+    async def _publish(self, publications: list[Publication]) -> list[Receipt]:
+        if len(publications) == 1:
+            return await self._publisher.publish_all(publications, timeout_s=self._timeout_s)
+        try:
+            # Where they go one by one, each has this long: all of them together have no longer.
+            async with asyncio.timeout(self._timeout_s):
+                return await self._publisher.publish_all(publications, timeout_s=self._timeout_s)
+        except TimeoutError as error:
+            raise StreamUnavailable("no receipt in time") from error
 
     async def _finished(self, drafts: list[Draft], intake: Intake) -> list[MailObject]:
         sha256 = intake.sha256()

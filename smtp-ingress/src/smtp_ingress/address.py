@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from functools import lru_cache
 
 from mailchute.envelope import Path
 from mailchute.errors import MalformedPath
@@ -50,6 +51,7 @@ def argument(text: str | None, keyword: str) -> tuple[str, dict[str, str | None]
     return found[1], parameters
 
 
+@lru_cache(4_096)
 def path_of(text: str) -> Path:
     """
     Return the mailbox; a source route before it is dropped (RFC 5321, appendix F.2).

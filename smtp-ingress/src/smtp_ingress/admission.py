@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 from mailchute.settings import Network
 
@@ -16,6 +17,7 @@ from smtp_ingress.settings import Limits
 STRESS_SHARE = 0.8  # of all connections: from here on clients that do nothing are cut off soon
 ROOM_WAIT_S = 20.0  # a client waits so long for room, its socket unread, before it hears 452
 ROOM_LOOK_S = 0.02
+KNOWN_CLIENTS = 4_096  # addresses whose network is remembered
 IPV4_PREFIX, IPV6_PREFIX = 24, 64  # what one operator usually has
 
 
@@ -39,14 +41,12 @@ class Admission:
         self._row = row
         self._hostname = hostname
         self._sleep = sleep
-
-    @property
-    def is_stressed(self) -> bool:
-        return self._row.held("connections") > STRESS_SHARE * self._limits.connections
+        self._networks = lru_cache(KNOWN_CLIENTS)(self._network)
+        self.is_stressed = False  # as of the last connection that came or went here
 
     def network(self, client_ip: str) -> bytes | None:
         """Return what this client is counted under; None when it is exempt from counting."""
-        return None if is_in(client_ip, self._limits.exempt) else network_of(client_ip)
+        return self._networks(client_ip)
 
     def enter(self, network: bytes | None) -> None:
         """
@@ -57,7 +57,7 @@ class Admission:
         """
         self._row.hold("connections", 1)
         self._row.count("connections_made")
-        is_too_many = self._row.held("connections") > self._limits.connections
+        is_too_many = self._look() > self._limits.connections
         if network is not None:
             is_too_many |= self._row.join(network) > self._limits.network_connections
             rate = self._row.tick(network)
@@ -68,8 +68,14 @@ class Admission:
 
     def leave(self, network: bytes | None) -> None:
         self._row.hold("connections", -1)
+        self._look()
         if network is not None:
             self._row.join(network, -1)
+
+    def _look(self) -> int:
+        count = self._row.held("connections")
+        self.is_stressed = count > STRESS_SHARE * self._limits.connections
+        return count
 
     def check_alias(self, alias_id: str) -> None:
         """Raise Refused when this alias has had its share of mails for a minute."""
@@ -95,6 +101,9 @@ class Admission:
 
     def release(self, octets: int) -> None:
         self._row.hold("octets", -octets)
+
+    def _network(self, client_ip: str) -> bytes | None:
+        return None if is_in(client_ip, self._limits.exempt) else network_of(client_ip)
 
 
 def is_in(client_ip: str, networks: tuple[Network, ...]) -> bool:

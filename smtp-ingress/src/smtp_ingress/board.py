@@ -63,7 +63,7 @@ class Board:
             self._cells[cell] = 0
 
     def total(self, cell: int) -> int:
-        return sum(self._cells[row * _ROW + cell] for row in range(self.rows))
+        return sum(self._cells[cell::_ROW])
 
     def rate(self, bucket: int, window: int, share_left: float) -> float:
         """Return what all counted in the last WINDOW_S, as two fixed windows tell it."""
@@ -89,18 +89,18 @@ class Row:
 
     def hold(self, gauge: str, by: int) -> None:
         """Add to a gauge; a negative number takes away."""
-        self._cells[self._start + GAUGES.index(gauge)] += by
+        self._cells[self._start + _GAUGE[gauge]] += by
 
     def held(self, gauge: str) -> int:
         """Return the gauge over all processes."""
-        return self._board.total(GAUGES.index(gauge))
+        return self._board.total(_GAUGE[gauge])
 
     def count(self, counter: str, by: int = 1) -> None:
-        self._cells[self._start + _COUNTERS + _INDEX[counter]] += by
+        self._cells[self._start + _COUNTERS + _COUNTER[counter]] += by
 
     def counted(self, counter: str) -> int:
         """Return the counter over all processes."""
-        return self._board.total(_COUNTERS + _INDEX[counter])
+        return self._board.total(_COUNTERS + _COUNTER[counter])
 
     def join(self, network: bytes, by: int = 1) -> int:
         """Add a connection of this network, or take one away, and return how many it has."""
@@ -126,4 +126,5 @@ def bucket_of(name: bytes) -> int:
     return zlib.crc32(name) % BUCKETS
 
 
-_INDEX = {name: index for index, name in enumerate(COUNTERS)}
+_GAUGE = {name: index for index, name in enumerate(GAUGES)}
+_COUNTER = {name: index for index, name in enumerate(COUNTERS)}

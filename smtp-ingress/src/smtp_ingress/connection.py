@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
+from functools import lru_cache
 from typing import cast
 
 from aiosmtpd.smtp import SMTP
@@ -16,7 +17,7 @@ from smtp_ingress.dnsbl import DnsList
 from smtp_ingress.edge import Edge
 from smtp_ingress.inbox import Inbox
 from smtp_ingress.proxy import proxied_ip
-from smtp_ingress.replies import Refused, with_status
+from smtp_ingress.replies import Refused
 from smtp_ingress.watchdog import Watchdog
 
 LINGER_S = 2.0  # after a refusal that closes: a client in the middle of sending still reads why
@@ -96,7 +97,7 @@ class Connection(SMTP):
         if reply.startswith("5"):
             self.error_count += 1
         if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(with_status(reply).encode(errors="replace") + b"\r\n")
+            self.transport.write(f"{replies.INHERITED.get(reply, reply)}\r\n".encode(errors="replace"))
 
     def end(self) -> None:
         if self.transport is not None:
@@ -199,6 +200,7 @@ class Connection(SMTP):
         self.end()
 
 
+@lru_cache(4_096)
 def plain_ip(text: str) -> str:
     """Return an address as it is told: IPv4 also where it came in an IPv6 one, and without a zone."""
     address = ipaddress.ip_address(text.partition("%")[0])

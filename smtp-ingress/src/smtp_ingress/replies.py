@@ -28,6 +28,14 @@ RECIPIENT_OK = "250 2.1.5 OK"
 START_CONTENT = "354 End data with <CR><LF>.<CR><LF>"
 START_TLS = "220 2.0.0 ready to start TLS"
 
+# What aiosmtpd says in its own words, with the enhanced status code it lacks (RFC 2034).
+INHERITED = {
+    "250 OK": OK,
+    "221 Bye": "221 2.0.0 Bye",
+    "501 Syntax: QUIT": "501 5.5.4 QUIT takes no argument",
+    "501 Syntax: RSET": "501 5.5.4 RSET takes no argument",
+}
+
 # Ours: the client tries again (RFC 5321, 4.2.1). They never tell what broke.
 NOT_NOW = "451 4.3.0 temporary failure on our side, try again later"
 FULL = "452 4.3.1 no room for more mail now, try again later"
@@ -76,15 +84,6 @@ TOO_MUCH_FOR_ALIAS = "450 4.7.1 too much mail for this recipient, try again late
 BLOCKED = "554 5.7.1 {client} is blocked"
 SENDER_BLOCKED = "550 5.7.1 this sender is blocked"
 LISTED = "554 5.7.1 {client} is listed by {zone}"
-
-
-def with_status(reply: str) -> str:
-    """Return a reply of aiosmtpd's with the enhanced status code it lacks, any other as it is (RFC 2034)."""
-    code, _, text = reply.partition(" ")
-    status = {"250 OK": "2.0.0", "221 Bye": "2.0.0"}.get(reply)
-    if code == "501" and text.startswith("Syntax"):
-        status = "5.5.4"
-    return f"{code} {status} {text}" if status else reply
 
 
 def with_ids(text: str, ids: list[str]) -> str:

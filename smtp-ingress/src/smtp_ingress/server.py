@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -103,6 +104,9 @@ async def serve(
     server = await asyncio.get_running_loop().create_server(
         lambda: Session(edge), sock=listening, backlog=BACKLOG
     )
+    # What is loaded by now stays: the collector need not look at it again for each mail.
+    gc.collect()
+    gc.freeze()
     log.info("listening", host=settings.host, port=listening.getsockname()[1])
     try:
         await stop.wait()

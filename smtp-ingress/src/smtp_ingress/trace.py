@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from mailchute.envelope import Envelope
 
@@ -24,8 +25,13 @@ def trace_fields(
         f"Return-Path: <{envelope.reverse_path or ''}>\r\n"
         f"Received: from {envelope.helo} ({_literal(envelope.client_ip)}){tls}\r\n"
         f"\tby {hostname} with {protocol} id {mail_id}\r\n"
-        f"\tfor <{envelope.forward_path}>; {format_datetime(received_at)}\r\n"
+        f"\tfor <{envelope.forward_path}>; {_date(received_at.replace(microsecond=0))}\r\n"
     ).encode(errors="surrogateescape")
+
+
+@lru_cache(8)
+def _date(second: datetime) -> str:
+    return format_datetime(second)
 
 
 def _literal(client_ip: str) -> str:
