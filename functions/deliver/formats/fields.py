@@ -27,6 +27,9 @@ SINGLE = frozenset(
 
 _BREAKS = re.compile(r"[\x00\r\n]+\s*")
 _SPECIALS = re.compile(r'[][()<>@,;:\\".\x00-\x1f\x7f]')  # RFC 5322, 3.2.3
+_DOT_ATOM = re.compile(r"[^][()<>@,;:\\\"\s\x00-\x1f\x7f]+")  # laxer about dots than 3.2.3, as mail is
+_QUOTED_STRING = re.compile(r'"([^"\\]|\\.)*"')  # RFC 5322, 3.2.4
+_DOMAIN = re.compile(r"[^][()<>@,;:\\\"\s\x00-\x1f\x7f]+|\[[0-9A-Za-z.:]+\]")  # or a literal (3.4.1)
 
 Field = tuple[str, str]
 
@@ -72,12 +75,24 @@ def mailbox_text(mailbox: Mailbox | None) -> str:
     """Return `name <address>`, the name quoted where it could be read as anything else."""
     if mailbox is None:
         return ""
-    name, email = one_line(mailbox.name or ""), one_line(mailbox.email)
+    name, address = one_line(mailbox.name or ""), _address_text(one_line(mailbox.email))
     if not name:
-        return email
-    if _SPECIALS.search(name):
-        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{name} <{email}>"
+        return address
+    return f"{_quoted(name) if _SPECIALS.search(name) else name} <{address}>"
+
+
+def _address_text(address: str) -> str:
+    """Return the address so that it reads as one: a broken mail's may hold blanks, commas or brackets."""
+    local_part, _, domain = address.rpartition("@")
+    if not local_part or not _DOMAIN.fullmatch(domain):
+        return _quoted(address) if address else ""  # no address at all: a name, then, and nobody's
+    if not _DOT_ATOM.fullmatch(local_part) and not _QUOTED_STRING.fullmatch(local_part):
+        local_part = _quoted(local_part)
+    return f"{local_part}@{domain}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def date_text(message: Message) -> str:

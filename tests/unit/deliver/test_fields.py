@@ -35,6 +35,28 @@ def test_a_name_is_quoted_where_it_could_be_anything_else(name: str | None, text
     assert mailbox_text(Mailbox(name=name, email="a@b.test")) == text
 
 
+@pytest.mark.parametrize(
+    ("email", "text"),
+    [
+        ("Big Bug@b.test", '"Big Bug"@b.test'),
+        ('"Big Bug"@b.test', '"Big Bug"@b.test'),
+        ("a,c@d.test,e@b.test", '"a,c@d.test,e"@b.test'),
+        ('a"b@b.test', '"a\\"b"@b.test'),
+        ("..a@b.test", "..a@b.test"),
+        ("ü@bücher.test", "ü@bücher.test"),
+        ("a@[192.0.2.1]", "a@[192.0.2.1]"),
+        ("a@b.test>, x@y.test", '"a@b.test>, x"@y.test'),
+        ("a@b .test", '"a@b .test"'),
+        ("nobody", '"nobody"'),
+        ("", ""),
+    ],
+)
+def test_an_address_reads_as_one_however_broken_it_was(email: str, text: str) -> None:
+    assert mailbox_text(Mailbox(name=None, email=email)) == text
+    if text:
+        assert mailbox_text(Mailbox(name="Ann", email=email)) == f"Ann <{text}>"
+
+
 @given(some.lists(some.text(some.characters(min_codepoint=32, max_codepoint=126)), max_size=3))
 def test_whatever_the_names_are_the_addresses_stay_as_they_were(names: list[str]) -> None:
     boxes = tuple(Mailbox(name=name, email=f"a{index}@b.test") for index, name in enumerate(names))
