@@ -6,7 +6,7 @@ from mailchute import subjects
 from mailchute.delivery import WebhookDelivery
 from mailchute.errors import StreamFull
 from mailchute.mail import ContentRef
-from mailchute.stored import read_stored, request_api
+from mailchute.stored import read_stored, subjects_of
 from nats.aio.client import Client
 
 
@@ -52,19 +52,8 @@ class Backlog:
 
     async def counts(self, subject: str) -> dict[str, int]:
         """Return how many messages lie on each matching subject, by endpoint. Raises: StreamUnavailable."""
-        found: dict[str, int] = {}
-        total = 1
-        while len(found) < total:
-            answer = await request_api(
-                self._client,
-                f"STREAM.INFO.{subjects.RETRY}",
-                {"subjects_filter": subject, "offset": len(found)},
-            )
-            assert answer is not None
-            page = answer["state"].get("subjects") or {}
-            total = answer.get("total", len(page)) if page else 0
-            found.update({name.partition(".")[2]: count for name, count in page.items()})
-        return found
+        found = await subjects_of(self._client, subjects.RETRY, subject)
+        return {name.partition(".")[2]: count for name, count in found.items()}
 
 
 def octets_of(owed: WebhookDelivery, record: bytes) -> int:

@@ -8,9 +8,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import aiohttp
+import msgspec
 from mailchute import wire
-from mailchute.errors import TransientError
+from mailchute.errors import MailchuteError, TransientError
 from mailchute.eventlog import event_log
+from mailchute.function import NOT_NOW
 
 from connector.batch import AnswerStream, FunctionAnswer, Malformed, body_of
 
@@ -21,6 +23,7 @@ YOUNG_S = 0.05  # after this a call is only waiting: it holds up nobody
 PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0  # how long nothing is pulled for a function that is away
 HOLD_S = 20.0  # what is in hand waits this long for the function to be back
 CONNECT_S = 2.0
+REFUSALS_MAX = 8  # 503s in a row, in the function's own words
 AWAY = frozenset({404, 429, 502, 503, 504})  # full, being deployed, gone: not the value's fault
 
 log = event_log("connector")
@@ -71,6 +74,7 @@ class Function:
         self._idle.set()
         self._alone = asyncio.Lock()
         self._pause_s = PAUSE_MIN_S
+        self._refusals_in_a_row = 0
         self._calls: set[asyncio.Task[None]] = set()
 
     @property
@@ -183,10 +187,7 @@ class Function:
             self._url, data=value.body, headers=self._headers(wire.MSGPACK), timeout=self._timeout
         ) as response:
             body = await response.read()
-            if response.status in AWAY:
-                self._left([value], str(response.status))
-            else:
-                self._answered(value, FunctionAnswer(response.status, body, _seconds(response.headers)))
+            self._said(value, FunctionAnswer(response.status, body, _seconds(response.headers)))
 
     async def _post_batch(self, values: list[_Value]) -> None:
         missing = dict(enumerate(values))
@@ -203,15 +204,26 @@ class Function:
                 answers = AnswerStream()
                 async for piece in response.content.iter_any():
                     for index, answer in answers.feed(piece):
-                        value = missing.pop(index, None)
-                        if value is not None and answer.status in AWAY:
-                            self._left([value], str(answer.status))
-                        elif value is not None:
-                            self._answered(value, answer)
+                        if value := missing.pop(index, None):
+                            self._said(value, answer)
         self._broke(list(missing.values()), f"{response.status}, {len(missing)} unanswered")
 
-    def _answered(self, value: _Value, answer: FunctionAnswer) -> None:
-        self._pause_s = PAUSE_MIN_S
+    def _said(self, value: _Value, answer: FunctionAnswer) -> None:
+        """
+        Sort an answer: the function's own, or a sign that it is away.
+
+        A 503 in the function's own words ("this account's storage does not answer") is about the value,
+        until nothing else is heard from it: then it is as good as away.
+        """
+        if answer.status in AWAY and not (answer.status == NOT_NOW and _has_words(answer.body)):
+            self._left([value], str(answer.status))
+            return
+        self._refusals_in_a_row = self._refusals_in_a_row + 1 if answer.status == NOT_NOW else 0
+        if self._refusals_in_a_row > REFUSALS_MAX:
+            self._left([value], f"{answer.status} to {self._refusals_in_a_row} in a row")
+            return
+        if answer.status != NOT_NOW:
+            self._pause_s = PAUSE_MIN_S
         if not value.answer.done():
             value.answer.set_result(answer)
 
@@ -241,6 +253,18 @@ class Function:
 
     def _headers(self, content_type: str) -> dict[str, str]:
         return {"Content-Type": content_type, "Authorization": self._authorization}
+
+
+class _Failure(msgspec.Struct):
+    type: str = ""
+
+
+def _has_words(body: bytes) -> bool:
+    """Whether this is how mailchute.function tells of a failure, and not a gateway's page."""
+    try:
+        return bool(wire.decode_json(body, _Failure).type)
+    except MailchuteError:
+        return False
 
 
 def _seconds(headers: object) -> float | None:

@@ -30,6 +30,7 @@ from connector.settings import Settings
 from connector.shelf import Shelf
 from connector.strays import Strays
 from connector.streams import DELIVERY_DURABLE, JOURNAL_DURABLE, MAIL_DURABLE
+from connector.sweeper import Sweeper
 
 # How long a function may be silent. parse kills itself after 5 s, an attempt ends after 15 s.
 TIMEOUTS_S = {"scan": 60.0, "parse": 60.0, "deliver": 30.0, "record": 60.0}
@@ -96,6 +97,7 @@ class Pipeline:
             parse=parse,
         )
         self.strays = Strays(self.publisher, Lease(shelf, "strays"))
+        self.sweeper = Sweeper(client, Lease(shelf, "sweeper"), settings)
         self.orders = Orders(self.publisher, mail, self.lanes, shelf, self.erased)
         self.lanes.work = deliveries.work_retry
         rows = (
@@ -140,7 +142,7 @@ class Pipeline:
         """Run until cancelled; then drain: nothing new is begun, what is in hand ends or is naked."""
         await self.erased.listen()
         tasks = [asyncio.ensure_future(pull.run()) for pull in self.pulls.values()]
-        tasks += [asyncio.ensure_future(each.run()) for each in (self.lanes, self.strays)]
+        tasks += [asyncio.ensure_future(each.run()) for each in (self.lanes, self.strays, self.sweeper)]
         try:
             await asyncio.gather(*tasks)
         finally:

@@ -24,7 +24,7 @@ from mailchute.ids import new_id
 from mailchute.jetstream import Publisher
 from mailchute.mail import ContentRef
 from mailchute.receipt import Begun
-from mailchute.stored import purge, read_run, read_stored
+from mailchute.stored import purge, read_run, read_stored, subjects_of
 from mailchute.subjects import CONTENT_BUCKET
 
 CHUNK_OCTETS = 128 * 1024  # ADR-20, "Default chunk size"
@@ -198,6 +198,42 @@ async def delete_object(client: Client, ref: ContentRef) -> None:
 async def _describe(client: Client, bucket: str, name: str) -> _Description | None:
     stored = await read_stored(client, stream_of(bucket), subject=_description_subject_of(bucket, name))
     return None if stored is None else msgspec.json.decode(stored.body, type=_Description)
+
+
+async def sweep_objects(
+    client: Client, *, before: datetime, chunks_before: datetime, bucket: str = CONTENT_BUCKET
+) -> int:
+    """
+    Remove what nobody can refer to any more; returns how many objects and runs of chunks.
+
+    Args:
+        before: Objects described before this time have outlived whatever may refer to them.
+        chunks_before: Chunks that have had no description since were given up by their writer.
+
+    Raises:
+        ContentUnavailable: The Object Store did not answer; do it again.
+    """
+    stream, count = stream_of(bucket), 0
+    try:
+        chunked = await subjects_of(client, stream, _chunks_subject_of(bucket, "*"))
+        for subject in await subjects_of(client, stream, f"$O.{bucket}.M.*"):
+            stored = await read_stored(client, stream, subject=subject)
+            if stored is None:
+                continue
+            chunks = _chunks_subject_of(bucket, msgspec.json.decode(stored.body, type=_Description).nuid)
+            chunked.pop(chunks, None)
+            if stored.at is not None and stored.at < before:
+                await purge(client, stream, subject)
+                await purge(client, stream, chunks)
+                count += 1
+        for subject in chunked:
+            stored = await read_stored(client, stream, subject=subject)
+            if stored is not None and stored.at is not None and stored.at < chunks_before:
+                await purge(client, stream, subject)
+                count += 1
+    except StreamUnavailable as error:
+        raise ContentUnavailable(f"bucket {bucket}: {error}") from error
+    return count
 
 
 def stream_of(bucket: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from nats.aio.client import Client
@@ -25,6 +26,7 @@ class Stored:
     sequence: int
     subject: str
     body: bytes
+    at: datetime | None = None  # when it was stored; None where the answer does not say
 
 
 async def read_stored(
@@ -43,7 +45,8 @@ async def read_stored(
     if answer is None:
         return None
     found = answer["message"]
-    return Stored(found["seq"], found["subject"], base64.b64decode(found.get("data", "")))
+    at = datetime.fromisoformat(found["time"])
+    return Stored(found["seq"], found["subject"], base64.b64decode(found.get("data", "")), at)
 
 
 async def read_run(
@@ -84,6 +87,19 @@ async def read_run(
             await subscription.unsubscribe()
     except (NatsError, OSError, TimeoutError) as error:
         raise StreamUnavailable(f"{stream}: {type(error).__name__}") from error
+    return found
+
+
+async def subjects_of(client: Client, stream: str, subject: str) -> dict[str, int]:
+    """Return how many messages lie on each subject that matches. Raises: as read_stored."""
+    found: dict[str, int] = {}
+    total = 1
+    while len(found) < total:
+        wanted = {"subjects_filter": subject, "offset": len(found)}
+        answer = await request_api(client, f"STREAM.INFO.{stream}", wanted)
+        page = (answer or {}).get("state", {}).get("subjects") or {}
+        total = (answer or {}).get("total", len(page)) if page else 0
+        found.update(page)
     return found
 
 

@@ -7,11 +7,12 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from mailchute.errors import ContentMissing, ContentUnavailable, StreamUnavailable
 from mailchute.jetstream import Publisher, connect
-from mailchute.objects import ObjectWriter, delete_object, read_object, stream_of, write_object
+from mailchute.objects import ObjectWriter, delete_object, read_object, stream_of, sweep_objects, write_object
 from mailchute.subjects import CONTENT_BUCKET
 
 from tests.servers.nats import NatsServer
@@ -127,5 +128,24 @@ def test_a_server_that_went_away_makes_content_unavailable_not_missing(nats_serv
                     return
                 except ContentUnavailable:
                     await asyncio.sleep(0.02)
+
+    run(work)
+
+
+def test_sweeping_removes_what_is_old_and_chunks_that_were_given_up(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with writing(nats_server) as publisher:
+            ref = await write_object(publisher, "msg_1", b"x" * 300_000)
+            given_up = ObjectWriter(publisher, "msg_2")
+            await given_up.write(b"x" * 300_000)
+            now = datetime.now(UTC)
+            long_ago, soon = now - timedelta(hours=1), now + timedelta(hours=1)
+            client = publisher.client
+            assert await sweep_objects(client, before=long_ago, chunks_before=long_ago) == 0
+            assert await sweep_objects(client, before=long_ago, chunks_before=soon) == 1
+            assert await read_object(client, ref) == b"x" * 300_000
+            assert await sweep_objects(client, before=soon, chunks_before=soon) == 1
+            info = await client.jetstream().stream_info(stream_of(CONTENT_BUCKET))
+            assert info.state.messages == 0
 
     run(work)

@@ -1,0 +1,54 @@
+"""Sweeping the Object Store: content that a killed writer or a finished mail left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from mailchute.errors import ContentUnavailable
+from mailchute.eventlog import event_log
+from mailchute.objects import sweep_objects
+from mailchute.schedule import JITTER
+from nats.aio.client import Client
+
+from connector.lease import Lease
+from connector.settings import Settings
+
+EVERY_S = 1_800.0
+GIVEN_UP_S = 3_600  # no SMTP transaction writes one object for this long
+MARGIN_S = 86_400
+
+log = event_log("connector")
+
+
+class Sweeper:
+    """One connector at a time sweeps, twice an hour."""
+
+    def __init__(self, client: Client, lease: Lease, settings: Settings) -> None:
+        self._client = client
+        self._lease = lease
+        # A mail is delivered or dead when its schedule ends; what is dead is kept that much longer.
+        schedule_s = sum(settings.gaps_s) * (1 + JITTER)
+        self._kept_s = schedule_s + settings.dead_retention_s + MARGIN_S
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            if await self._lease.hold():
+                await self.sweep(datetime.now(UTC))
+
+    async def sweep(self, now: datetime) -> int:
+        """Sweep once; returns how much was removed, 0 too when the Object Store is away."""
+        try:
+            count = await sweep_objects(
+                self._client,
+                before=now - timedelta(seconds=self._kept_s),
+                chunks_before=now - timedelta(seconds=GIVEN_UP_S),
+            )
+        except ContentUnavailable as error:
+            log.warning("sweep-failed", reason=str(error))
+            return 0
+        if count:
+            log.info("swept", count=count)
+        return count
