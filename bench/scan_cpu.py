@@ -29,14 +29,16 @@ ROUNDS = 15  # the median of these counts: other processes share the cores
 
 def mails() -> dict[str, bytes]:
     head = (
-        "Received: from mx.example.org (mx.example.org [192.0.2.1])\r\n\tby relay.example.org; Sat, 21 Nov 2026"
-        " 10:00:00 +0000\r\n"
+        "Received: from mx.example.org (mx.example.org [192.0.2.1])\r\n\tby relay.example.org;"
+        " Sat, 21 Nov 2026 10:00:00 +0000\r\n"
         * 3
-        + 'From: "Joe Doe" <joe@example.org>\r\nTo: support@inbox.test\r\nSubject: Question about the invoice\r\n'
+        + 'From: "Joe Doe" <joe@example.org>\r\nTo: support@inbox.test\r\n'
+        "Subject: Question about the invoice\r\n"
         "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.org>\r\nMIME-Version: 1.0\r\n"
         "List-Unsubscribe: <https://example.org/u>\r\nX-Mailer: test 1.0\r\n"
     )
-    line = "could you send me the invoice for October, as in https://example.org/i?  Thank you.\r\n"
+    line = "could you send me the invoice for October, as we said on the phone last week?  Thank you.\r\n"
+    link = "It should be here: https://example.org/invoices/2026/10?customer=4711\r\n"
     html = (
         "<p>Dear reader, <a href='https://shop.example.org/item'>look at this</a> fine <b>item</b>.</p>\r\n"
     )
@@ -50,7 +52,7 @@ def mails() -> dict[str, bytes]:
         "--b\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     )
     return {
-        "5 KB": f"{head}Content-Type: text/plain; charset=utf-8\r\n\r\n{line * 45}".encode(),
+        "5 KB": f"{head}Content-Type: text/plain; charset=utf-8\r\n\r\n{(line * 13 + link) * 3}".encode(),
         "45 KB newsletter": f"{head}{alternative}{line * 60}{html_part}{html * 400}--b--\r\n".encode(),
         "3 MB": f"{head}{mixed}{line * 20}{file_part}{blob}--b--\r\n".encode(),
     }
@@ -78,21 +80,22 @@ def main() -> int:
     settings = Settings(dns=DnsSettings(host=dns.host, port=dns.port), authserv_id="mx.us.example")
     scanner = Scanner(settings)
     is_met = True
-    print(f"{'mail':18} {'octets':>9} {'CPU ms':>8} {'goal':>6}")
+    print(f"{'mail':18} {'octets':>9} {'median':>8} {'best':>8} {'goal':>6}   CPU ms of a scan")
     for name, content in mails().items():
         signed = (
             dkim.sign(content, b"s1", b"example.org", pem, canonicalize=(b"relaxed", b"relaxed")) + content
         )
-        cost_ms = measure_ms(scanner, signed, 200 if len(signed) < 100_000 else 10)
-        is_met = is_met and cost_ms <= GOALS_MS[name]
-        print(f"{name:18} {len(signed):9} {cost_ms:8.2f} {GOALS_MS[name]:6.1f}")
+        costs_ms = measure_ms(scanner, signed, 40 if len(signed) < 100_000 else 3)
+        median_ms = statistics.median(costs_ms)
+        is_met = is_met and median_ms <= GOALS_MS[name]
+        print(f"{name:18} {len(signed):9} {median_ms:8.2f} {min(costs_ms):8.2f} {GOALS_MS[name]:6.1f}")
     scanner.close()
     dns.stop()
     return 0 if is_met else 1
 
 
-def measure_ms(scanner: Scanner, content: bytes, count: int) -> float:
-    """Return the median over rounds of `count` scans."""
+def measure_ms(scanner: Scanner, content: bytes, count: int) -> list[float]:
+    """Return what one scan costs, in each of several rounds of `count` scans."""
 
     def scan() -> None:
         message = Message(
@@ -110,10 +113,10 @@ def measure_ms(scanner: Scanner, content: bytes, count: int) -> float:
     rounds = []
     for _ in range(ROUNDS):
         started = time.process_time()
-        for _ in range(count // 5 or 1):
+        for _ in range(count):
             scan()
-        rounds.append((time.process_time() - started) / (count // 5 or 1) * 1000)
-    return statistics.median(rounds)
+        rounds.append((time.process_time() - started) / count * 1000)
+    return rounds
 
 
 if __name__ == "__main__":

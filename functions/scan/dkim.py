@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import dkim
@@ -46,6 +46,8 @@ class Signature:
     domain: str | None  # d=, lower case; None when it names none
     selector: str | None
     algorithm: str | None
+    value: bytes  # of the field, as it stands
+    tags: Mapping[bytes, bytes] | None  # None: it is no tag list
 
 
 def signatures_of(message: Message) -> list[Signature]:
@@ -75,13 +77,14 @@ def check_signature(message: Message, signature: Signature, now: float, lookups:
 
 def _signature(index: int, value: bytes) -> Signature:
     try:
-        tags = dkim.util.parse_tag_value(value) if len(value) <= SIGNATURE_MAX_OCTETS else {}
+        tags = dkim.util.parse_tag_value(value) if len(value) <= SIGNATURE_MAX_OCTETS else None
     except dkim.util.InvalidTagValueList:
-        tags = {}
-    return Signature(index, _word(tags, b"d"), _word(tags, b"s"), _word(tags, b"a"))
+        tags = None
+    named = tags or {}
+    return Signature(index, _word(named, b"d"), _word(named, b"s"), _word(named, b"a"), value, tags)
 
 
-def _word(tags: dict[bytes, bytes], tag: bytes) -> str | None:
+def _word(tags: Mapping[bytes, bytes], tag: bytes) -> str | None:
     value = tags.get(tag, b"")
     return value.decode("ascii").lower() if _WORD.fullmatch(value) else None
 
@@ -91,7 +94,7 @@ def _judge(message: Message, signature: Signature, lookups: Lookups, now: float)
         return "permerror", message.fault
     verifier = Verifier(message, lookups)
     try:
-        sig, names, field = verifier.prepared(signature.index)
+        sig, names, field = verifier.prepared(signature)
         if fault := _fault_of(sig, names, now):
             return fault
         is_valid = verifier.verify_sig(sig, names, field, None)
@@ -222,21 +225,19 @@ class Verifier(BodyHashed, dkim.DKIM):  # type: ignore[misc]
         super().__init__()
         self.open(message, lookups)
 
-    def prepared(self, index: int) -> tuple[dict[bytes, bytes], list[bytes], Field]:
+    def prepared(self, signature: Signature) -> tuple[dict[bytes, bytes], list[bytes], Field]:
         """
         Return the tags, the signed names in lower case, and the field of one signature.
 
         Raises:
             dkim.DKIMException, SyntaxFault: It is no signature.
         """
-        fields = [field for field in self._all_fields if field[0].lower().rstrip() == _FIELD]
-        field = fields[index]
-        if len(field[1]) > SIGNATURE_MAX_OCTETS or has_long_space(field[1]):
+        if len(signature.value) > SIGNATURE_MAX_OCTETS or has_long_space(signature.value):
             raise SyntaxFault("the signature is too long")
-        try:
-            sig: dict[bytes, bytes] = dkim.util.parse_tag_value(field[1])
-        except dkim.util.InvalidTagValueList as error:
-            raise SyntaxFault("the signature is no tag list") from error
+        if signature.tags is None:
+            raise SyntaxFault("the signature is no tag list")
+        fields = [field for field in self._all_fields if field[0].lower().rstrip() == _FIELD]
+        sig, field = dict(signature.tags), fields[signature.index]
         methods = sig.pop(b"q", b"dns/txt").replace(b" ", b"").lower().split(b":")
         if b"dns/txt" not in methods:
             raise SyntaxFault("q= names no way to the key")

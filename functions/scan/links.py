@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 import tomllib
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,10 +19,11 @@ _NAMES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="u
 SHORTENERS = frozenset(_NAMES["shorteners"])
 IMPERSONATED = frozenset(_NAMES["impersonated"])
 
-_URL = re.compile(rf"https?://[^\s\"'<>()\[\]{{}}|\\^`\x00-\x1f]{{3,{URL_MAX_CHARS}}}", re.IGNORECASE)
+# Both begin with a literal, and not with a letter of either case: that makes the search several times faster.
+_AFTER_SCHEME = re.compile(rf"://[^\s\"'<>()\[\]{{}}|\\^`\x00-\x1f]{{3,{URL_MAX_CHARS}}}")
 _ANCHOR = re.compile(
-    rf"<a\s[^>]{{0,500}}?href\s*=\s*[\"']?([^\"'\s>]{{3,{URL_MAX_CHARS}}})[^>]{{0,500}}>(.{{0,300}}?)</a",
-    re.IGNORECASE | re.DOTALL,
+    rf"<[aA]\s[^>]{{0,500}}?[hH][rR][eE][fF]\s*=\s*[\"']?([^\"'\s>]{{3,{URL_MAX_CHARS}}})[^>]{{0,500}}>(.{{0,300}}?)</[aA]",
+    re.DOTALL,
 )
 _SHOWN_HOST = re.compile(
     r"(?:https?://)?((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?=[/\s<:?]|$)", re.IGNORECASE
@@ -51,7 +53,7 @@ def links_of(text: str, html: str, *, known: Collection[str] = ()) -> Links:
         known: Domains that a forger would imitate here: the author's and the recipient's.
     """
     found = Links()
-    found.urls = list(dict.fromkeys(_URL.findall(f"{text}\n{html}")))[:LINKS_MAX_COUNT]
+    found.urls = list(dict.fromkeys(itertools.islice(_urls_in(text, html), LINKS_MAX_COUNT)))
     found.hosts = list(dict.fromkeys(host for host in map(host_of, found.urls) if host))
     for href, inner in _ANCHOR.findall(html)[:LINKS_MAX_COUNT]:
         shown = _SHOWN_HOST.fullmatch(_TAG.sub("", inner).strip().partition("/")[0] or "x")
@@ -69,6 +71,14 @@ def links_of(text: str, html: str, *, known: Collection[str] = ()) -> Links:
         if _imitates(host, real):
             found.looks_alike.append(host)
     return found
+
+
+def _urls_in(*texts: str) -> Iterator[str]:
+    for text in texts:
+        for match in _AFTER_SCHEME.finditer(text):
+            before = text[max(0, match.start() - 5) : match.start()].lower()
+            if before.endswith(("http", "https")):
+                yield ("https" if before == "https" else "http") + match.group()
 
 
 def host_of(url: str) -> str | None:

@@ -67,6 +67,7 @@ def read_mailboxes(body: bytes) -> tuple[Mailbox, ...]:
 _CRLF_LINES = re.compile(rb"\r?\n")
 _ANY_LINES = re.compile(rb"\r\n|\r|\n")
 _NOT_GRAPHIC = bytes(o for o in range(256) if not 33 <= o <= 126)
+_OTHER_STARTS = frozenset(bytes((o,)) for o in range(33, 127)) - {b"f", b"F", b":"}
 _HIDDEN = re.compile(rb"\s+from\s*:.*@", re.IGNORECASE | re.DOTALL)  # a folded line that reads as From
 
 
@@ -92,6 +93,9 @@ def _from_fields(lines: list[bytes]) -> _Found:
                 continue
             name, colon, body = (name_alone + line).partition(b":")
             name_alone = b""
+        elif line[:1] in _OTHER_STARTS and b":" in line:
+            in_from, name_alone = False, b""  # the name of another field: nothing to look at
+            continue
         else:
             name, colon, body = line.partition(b":")
             name_alone = b"" if colon else line

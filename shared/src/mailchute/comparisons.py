@@ -65,6 +65,8 @@ def finder_of(pattern: str) -> Callable[[Any], bool]:
         raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
 
     def finds(value: Any) -> bool:
+        if isinstance(value, str):
+            return search(value) is not None
         texts = value if isinstance(value, (tuple, list)) else (value,)
         return any(search(text) is not None for text in texts if isinstance(text, str))
 

@@ -63,8 +63,13 @@ def cut_of(content: bytes) -> tuple[int, int]:
     """Return where the header section ends, and where the body starts (RFC 5322, 2.1)."""
     if first := _EMPTY_FIRST_LINE.match(content):
         return 0, first.end()
-    gap = _EMPTY_LINE.search(content)
-    return (gap.start(1), gap.end()) if gap else (len(content), len(content))
+    gap_at = content.find(b"\n\r\n")
+    bare_at = content.find(b"\n\n", 0, gap_at if gap_at >= 0 else len(content))
+    if bare_at >= 0:
+        return bare_at, bare_at + 2
+    if gap_at < 0:
+        return len(content), len(content)
+    return gap_at - content.startswith(b"\r", gap_at - 1), gap_at + 3
 
 
 def _read(content: bytes, start: int, end: int, section: bytes, parts: Parts, depth: int) -> None:
