@@ -99,6 +99,7 @@ def _fill(database: Database, count: int) -> tuple[str, list[MailPath]]:
             account_id=account_id,
             sealer=establish(connection, KEYRING),
             now=now,
+            actor="cli",
         )
     alias_ids = [one.id for one in changes if one.what == "alias"]
     domain_id = next(one.id for one in changes if one.what == "domain")

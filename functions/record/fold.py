@@ -42,8 +42,10 @@ class Ledger:
         """Fold facts that were not folded before, in whatever order they come."""
         seen = set()
         for event in events:
-            seen.add(event.mail_id)
             mail = self._mail(event)
+            if mail.erased_at is not None:
+                continue  # a fact that comes late must not bring back what its owner had erased
+            seen.add(event.mail_id)
             if event.summary is not None:
                 _merge_summary(mail, event, event.summary)
             match event.kind:

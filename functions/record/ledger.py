@@ -49,7 +49,10 @@ def _write(connection: sa.Connection, events: list[Event]) -> None:
         connection,
         [one for mine in ledger.deliveries.values() for one in mine.values() if one.id in ledger.touched],
     )
-    write(connection, [_attempt_of(one) for one in events if one.outcome is not None])
+    attempted = [
+        one for one in events if one.outcome is not None and ledger.mails[one.mail_id].erased_at is None
+    ]
+    write(connection, [_attempt_of(one) for one in attempted])
     for one in events:
         if one.outcome is not None and one.outcome.result == "gone":
             connection.execute(_DISABLE, {"gone_id": one.endpoint_id, "gone_at": one.at})

@@ -49,6 +49,7 @@ class MailRow:
     verdict_at: datetime | None = None
     reason: str | None = None
     stage: str | None = None
+    erased_at: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -81,17 +81,12 @@ def agree(file: Path, database: Database, keyring: Keyring, *, is_kept: bool = T
     """Return what differed; the database agrees with the file, unless `is_kept` is False."""
     wanted = read_routes(file)
     now = datetime.now(UTC)
-    with database.write() as connection:
-        savepoint = connection.begin_nested()
+    with database.write() as connection, routing.trial(connection, is_kept=is_kept):
         account_id = ensure_account(connection, now=now)
         sealer = establish(connection, keyring)
-        changes = routing.apply(connection, wanted, account_id=account_id, sealer=sealer, now=now)
-        audit.note_changes(connection, changes, account_id=account_id, now=now, actor=audit.CLI)
-        if is_kept:
-            savepoint.commit()
-        else:
-            savepoint.rollback()
-    return changes
+        return routing.apply(
+            connection, wanted, account_id=account_id, sealer=sealer, now=now, actor=audit.CLI
+        )
 
 
 def told(changes: Iterable[Change]) -> list[str]:

@@ -144,7 +144,7 @@ def test_routes_are_listed_without_secrets_unless_asked(connection: sa.Connectio
             ),
         ),
     )  # fmt: skip
-    routing.apply(connection, [wanted], account_id=account_id, sealer=sealer, now=NOW)
+    routing.apply(connection, [wanted], account_id=account_id, sealer=sealer, now=NOW, actor="cli")
     (domain,) = list_domains(connection, account_id)
     (alias,) = list_aliases(connection, account_id, domain_id=domain.id)
     assert (domain.name, alias.address) == ("a.test", "one@a.test")
@@ -166,7 +166,7 @@ def test_an_endpoint_is_disabled_and_enabled_by_its_account_alone(connection: sa
     )
     routing.apply(
         connection, [WantedDomain(name="a.test", aliases=(alias,))],
-        account_id=account_id, sealer=sealer, now=NOW,
+        account_id=account_id, sealer=sealer, now=NOW, actor="cli",
     )  # fmt: skip
     (endpoint,) = list_endpoints(connection, account_id)
     assert not enable_endpoint(

@@ -87,7 +87,7 @@ def list_mails(
         message_id: The msg-id with its brackets.
         before: The id after which the page begins: the last of the page before.
     """
-    query = _of(MailView, email).where(email.c.account_id == account_id)
+    query = _of(MailView, email).where(email.c.account_id == account_id, email.c.erased_at.is_(None))
     for column, value in (
         (email.c.state, state),
         (email.c.alias_id, alias_id),
@@ -102,8 +102,42 @@ def list_mails(
 
 def mail_of(connection: sa.Connection, account_id: str, mail_id: str) -> MailView | None:
     """Return the account's mail of this id."""
-    query = _of(MailView, email).where(email.c.id == mail_id, email.c.account_id == account_id)
+    query = _of(MailView, email).where(
+        email.c.id == mail_id, email.c.account_id == account_id, email.c.erased_at.is_(None)
+    )
     return next(iter(_views(MailView, connection, query)), None)
+
+
+def objects_of(connection: sa.Connection, account_id: str, mail_id: str) -> tuple[str, ...]:
+    """Return the keys of the mail's attachments on S3."""
+    found = connection.scalar(
+        sa.select(email.c.objects).where(email.c.id == mail_id, email.c.account_id == account_id)
+    )
+    return tuple(found or ())
+
+
+def erase(connection: sa.Connection, account_id: str, mail_id: str, now: datetime) -> None:
+    """Keep nothing of the account's mail but its ids, so that late facts do not bring it back."""
+    ours = sa.select(email.c.id).where(email.c.id == mail_id, email.c.account_id == account_id)
+    for table in (attempt, delivery):
+        connection.execute(sa.delete(table).where(table.c.mail_id.in_(ours)))
+    forgotten: dict[str, Any] = dict.fromkeys(
+        (
+            "message_id",
+            "recipient",
+            "subject",
+            "size_octets",
+            "attachments",
+            "spam_score",
+            "is_spam",
+            "reason",
+        )
+    )
+    connection.execute(
+        sa.update(email)
+        .where(email.c.id == mail_id, email.c.account_id == account_id)
+        .values({**forgotten, "attachments": sa.null(), "objects": [], "erased_at": now})
+    )
 
 
 def list_deliveries(

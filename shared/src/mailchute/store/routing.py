@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from mailchute.errors import BadSetting
 from mailchute.ids import new_id
 from mailchute.sealing import Sealer
+from mailchute.store import audit
 from mailchute.store.endpoints import EndpointWriter
 from mailchute.store.wanted import Change, WantedAlias, WantedDomain
 from mailchute.tables import alias, domain, rule
@@ -35,6 +37,7 @@ def apply(
     account_id: str,
     sealer: Sealer,
     now: datetime,
+    actor: str,
     make_id: Callable[[str], str] = new_id,
 ) -> tuple[Change, ...]:
     """
@@ -42,7 +45,9 @@ def apply(
 
     What stays keeps its id and secrets. What vanishes is marked deleted, so that mail still waiting for
     it can be told why; what comes back under its old name is the same again.
-    To plan, apply and roll back.
+
+    Args:
+        actor: Whom the audit trail names.
 
     Raises:
         BadSetting: A domain belongs to another account.
@@ -50,7 +55,24 @@ def apply(
     """
     writer = _Writer(connection, account_id, sealer, now, make_id)
     writer.domains({one.name: one for one in wanted})
-    return tuple(writer.changes)
+    changes = tuple(writer.changes)
+    audit.note_changes(connection, changes, account_id=account_id, now=now, actor=actor)
+    return changes
+
+
+@contextmanager
+def trial(connection: sa.Connection, *, is_kept: bool) -> Iterator[None]:
+    """Keep what the block writes, or, to plan, take it back."""
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    except BaseException:
+        savepoint.rollback()
+        raise
+    if is_kept:
+        savepoint.commit()
+    else:
+        savepoint.rollback()
 
 
 class _Writer:

@@ -36,6 +36,7 @@ email = sa.Table(
     at("verdict_at", nullable=True),
     sa.Column("reason", sa.Text),  # the rule that rejected it, or why it is dead
     sa.Column("stage", sa.Text),  # where it died
+    at("erased_at", nullable=True),  # all else is gone but what keeps late facts from bringing it back
     # Ids sort by time, so lists go by them.
     sa.Index("ix_email_account_id", "account_id", "id"),
     sa.Index("ix_email_account_id_state", "account_id", "state", "id"),

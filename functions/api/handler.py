@@ -1,0 +1,60 @@
+"""
+api: the REST API under /api/v1, with keys of its own.
+
+It is pages, not calls: the host serves `pages` for what is no call to a function, and `handle` refuses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from mailchute.database import Database, check_migrated
+from mailchute.function import NEVER, Answer, Call, failure
+
+from .attachments import S3Attachments
+from .commands import CommandDoor
+from .operation import Services
+from .pages import application
+from .settings import Settings
+
+CONCURRENCY = 8
+PUBLIC = False
+
+_application: Any = None
+
+
+def start(environ: Mapping[str, str] = os.environ) -> None:
+    """
+    Open the database.
+
+    Raises:
+        BadSetting: A setting cannot be used, or the database is not migrated.
+        DatabaseUnavailable: It does not answer; the host starts us again.
+    """
+    global _application  # noqa: PLW0603 (a function is a module: this is its state)
+    settings = Settings.read(environ)
+    database = Database(settings.database_url)
+    check_migrated(database)
+    _application = application(
+        Services(
+            database=database,
+            keyring=settings.keyring,
+            connector=CommandDoor(settings.connector_url, settings.internal_token),
+            attachments=S3Attachments(settings.s3),
+            now=lambda: datetime.now(UTC),
+        )
+    )
+
+
+def pages(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    """Answer one request of a person or program (WSGI, PEP 3333)."""
+    answered: Iterable[bytes] = _application(environ, start_response)
+    return answered
+
+
+def handle(_call: Call) -> Answer:
+    """Refuse: nobody calls the API as a function."""
+    return failure(NEVER, ValueError("the API is under /api/v1"))

@@ -1,0 +1,89 @@
+"""An operation of the API: one row of a table that routing, checking and the OpenAPI document all read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+import sqlalchemy as sa
+from mailchute.database import Database
+from mailchute.sealing import Keyring
+from mailchute.store import audit
+from mailchute.store.keys import ApiKey
+
+from .attachments import Attachments
+from .commands import Connector
+
+PAGE_MAX_COUNT = 200
+Limit = Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX_COUNT)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What operations work with."""
+
+    database: Database
+    keyring: Keyring
+    connector: Connector
+    attachments: Attachments
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One authenticated request, taken apart."""
+
+    services: Services
+    key: ApiKey
+    now: datetime
+    path: dict[str, str]  # the parts of the path in braces
+    query: Any  # of the operation's `query`
+    body: Any  # of the operation's `body`; text where that is str
+
+    @property
+    def account_id(self) -> str:
+        return self.key.account_id
+
+
+class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing may be asked for."""
+
+
+class PageQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Which page."""
+
+    cursor: str | None = None  # nextCursor of the page before
+    limit: Limit = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One method on one path."""
+
+    method: str
+    path: str  # below /api/v1, with {id}
+    scope: str
+    does: str  # one sentence
+    answers: Any  # the type of a 200's body; None: 204 without one
+    work: Callable[[Request], Any]
+    query: Any = NoQuery
+    body: Any = None  # None: it takes none; str: a routes file
+    fails: tuple[int, ...] = ()  # statuses of its own, besides 400, 401, 403 and 503
+
+
+def note(
+    connection: sa.Connection, request: Request, action: str, object_id: str, *, detail: str = ""
+) -> None:
+    """Write an entry of the audit trail: the key did this."""
+    audit.note(
+        connection,
+        account_id=request.account_id,
+        now=request.now,
+        actor=request.key.id,
+        action=action,
+        object_id=object_id,
+        detail=detail,
+    )

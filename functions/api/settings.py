@@ -1,0 +1,44 @@
+"""What the API reads from its environment, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailchute.errors import BadSetting
+from mailchute.sealing import Keyring
+from mailchute.settings import DatabaseSettings, Reader, S3Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where the tables, the master key, the connector and the attachments are."""
+
+    database_url: str
+    keyring: Keyring
+    connector_url: str  # MAILCHUTE_CONNECTOR_URL; "": replays and erasures answer 503
+    internal_token: str
+    s3: S3Settings
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """
+        Raises:
+            BadSetting: One line per mistake.
+        """
+        reader = Reader(environ)
+        database = DatabaseSettings.read(reader)
+        connector_url = reader.url("MAILCHUTE_CONNECTOR_URL", "", ("http", "https"))
+        internal_token = reader.secret("MAILCHUTE_INTERNAL_TOKEN")
+        s3 = S3Settings.read(reader)
+        reader.check()
+        if not database.master_key_file:
+            raise BadSetting("MAILCHUTE_MASTER_KEY_FILE is not set: the API seals and shows secrets")
+        return cls(
+            database_url=database.url,
+            keyring=Keyring.from_file(Path(database.master_key_file)),
+            connector_url=connector_url.rstrip("/"),
+            internal_token=internal_token,
+            s3=s3,
+        )
