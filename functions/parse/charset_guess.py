@@ -88,10 +88,12 @@ def _is_western(octets: bytes) -> bool:
     """
     high = sum(1 for octet in octets if octet >= 0x80)
     controls = len(_LEAD_ONLY.findall(octets))
-    return len(_SINGLE.findall(octets)) > 0.55 * high and controls * 10 <= high
+    return sum(map(len, _ACCENTS.findall(octets))) > 0.55 * high and controls * 10 <= high
 
 
-_SINGLE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
+_ACCENTS = re.compile(
+    rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])|(?<=[a-zA-Z])[\x80-\xff]{2}(?=[a-zA-Z])"  # "é", "üß"
+)
 _LEAD_ONLY = re.compile(rb"[\x81-\x84\x86-\x90\x98\x9a-\x9f]")
 
 _CANDIDATES = (

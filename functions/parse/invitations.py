@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from icalendar import Calendar
+from icalendar.error import BrokenCalendarProperty
 from mailchute.payload import Attendee, CalendarEvent
 
 from . import charset
@@ -38,15 +39,16 @@ def read_calendar(text: str, method: str | None = None) -> list[CalendarEvent]:
     Args:
         method: The parameter of the Content-Type; the calendar's own METHOD goes before it.
     """
-    try:
-        calendars = Calendar.from_ical(text, multiple=True)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        return []
     events: list[CalendarEvent] = []
-    for calendar in calendars:
-        own_method = calendar.get("method")
-        named = str(own_method or method or "").upper() or None
-        events.extend(_event(component, named) for component in calendar.walk("VEVENT")[:EVENTS_MAX_COUNT])
+    try:
+        for calendar in Calendar.from_ical(text, multiple=True):
+            own_method = calendar.get("method")
+            named = str(own_method or method or "").upper() or None
+            events.extend(
+                _event(component, named) for component in calendar.walk("VEVENT")[:EVENTS_MAX_COUNT]
+            )
+    except Exception:  # noqa: BLE001 - the library raises whatever it meets; the calendar is attached anyway
+        return events
     return events
 
 
@@ -98,5 +100,8 @@ def _moment(value: Any) -> str | None:
     """Return ISO 8601: a date for a whole day, else a time with the offset that the calendar gives."""
     if isinstance(value, list):
         value = value[0] if value else None
-    moment = getattr(value, "dt", None)
+    try:
+        moment = getattr(value, "dt", None)
+    except BrokenCalendarProperty:
+        return None
     return moment.isoformat() if isinstance(moment, (date, datetime)) else None
