@@ -64,11 +64,12 @@ class System:
         assert self._is_ready(), "\n".join(self.lines)
         return self
 
-    def begin(self, *options: str) -> None:
+    def begin(self, *options: str, with_smtp: bool = True) -> None:
         """Start it, and wait for nothing."""
         self.lines = []
         host, port = self.smtp
-        given = ("--data", str(self.data), "--smtp", f"{host}:{port}", "--http", "127.0.0.1:0")
+        given = ["--data", str(self.data), "--http", "127.0.0.1:0"]
+        given += ["--smtp", f"{host}:{port}"] if with_smtp else []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mailchute_cli", "up", *given, "--routes", str(self.routes), *options],
             env=self._environ,

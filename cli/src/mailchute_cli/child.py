@@ -47,6 +47,13 @@ class Child:
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def refused(self) -> bool:
+        """Whether it ended by saying what a person has to change, and nothing else."""
+        has_ended = self._process is not None and self._process.returncode == 1
+        is_crash = any(line.startswith(("Traceback", "{")) for line in self.last_lines)
+        return has_ended and bool(self.last_lines) and not is_crash
+
     async def start(self) -> None:
         """
         Start it, in a process group of its own: a Ctrl-C is for us, who stop things in order.

@@ -17,6 +17,7 @@ class Program:
     environ: Mapping[str, str]  # all of it
     is_ready: Probe  # whether it does its work now; it raises nothing
     stage: int  # stopped in ascending order: who takes work in goes first
+    is_essential: bool = True  # False: mail flows without it, though some of it waits
     after: tuple[str, ...] = ()  # milestones (programs that work, "database") that come before its start
     drain_s: float = 10  # from SIGTERM to SIGKILL
     where: str = ""  # an address, for a person

@@ -100,6 +100,7 @@ class S3:
             environ={**environ, **own},
             is_ready=partial(stores_s3, self.endpoint, BUCKET, key, REGION),
             stage=STAGE_STORAGE,
+            is_essential=False,  # after a kill, SeaweedFS may take 15 s to find its volumes again
             where=self.endpoint.removeprefix("http://"),
             directory=str(self._home.s3),
         )

@@ -61,7 +61,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """
-        Start all, and return once every one works.
+        Start all, and return once everything that mail needs works.
 
         Raises:
             StartFailed: One of them will not work.
@@ -99,7 +99,8 @@ class Supervisor:
 
     async def _all_work(self) -> None:
         for program in self._programs:
-            await self._event(program.name).wait()
+            if program.is_essential:
+                await self._event(program.name).wait()
 
     async def _keep(self, program: Program) -> None:
         for milestone in program.after:
@@ -120,7 +121,7 @@ class Supervisor:
                 return
             if not self._event(program.name).is_set():
                 failure_count += 1
-                if failure_count == TRIES:
+                if failure_count == TRIES or child.refused:
                     raise StartFailed(program, status, list(child.last_lines))
             pause_s = FIRST_PAUSE_S if time.monotonic() - began > STEADY_S else pause_s
             self._screen.warn(f"{program.name} {ending_of(status)}; it starts again in {pause_s:.1f} s")

@@ -82,6 +82,7 @@ class Up:
         self._logs: dict[str, LogFile] = {}
         self._stop = asyncio.Event()
         self._reread = asyncio.Event()
+        self._telling: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
         """
@@ -108,16 +109,19 @@ class Up:
             self._screen.say("stopping   no new mail is taken; what is under way ends first")
         except (StartFailed, MailchuteError, BadSetting) as error:
             self._explain(error)
+            supervisor.kill()  # nothing is worth waiting for: what was accepted is on disk
             return FAILED
         finally:
             working.cancel()
+            if self._telling:
+                self._telling.cancel()
             await supervisor.stop()
             self._screen.say("stopped")
         return 0
 
     async def _work(self, supervisor: Supervisor, made: Plan) -> None:
         starting = asyncio.create_task(supervisor.start())
-        telling = asyncio.create_task(self._tell_what_is_missing(supervisor))
+        self._telling = asyncio.create_task(self._tell_what_is_missing(supervisor))
         try:
             preparing = asyncio.create_task(self._prepare_database(supervisor, made.settings))
             await asyncio.wait({starting, preparing}, return_when=asyncio.FIRST_EXCEPTION)
@@ -126,7 +130,6 @@ class Up:
                     task.result()
             await asyncio.gather(preparing, starting)
         finally:
-            telling.cancel()
             starting.cancel()
         self._announce(made)
         rest = [self._when_ready(made)] if self._when_ready else []
@@ -162,9 +165,10 @@ class Up:
             self._screen.say(f"    {line}")
 
     async def _tell_what_is_missing(self, supervisor: Supervisor) -> None:
-        while True:
+        await asyncio.sleep(PATIENCE_S)
+        while missing := supervisor.missing():
+            self._screen.warn(f"still waiting for {', '.join(missing)}")
             await asyncio.sleep(PATIENCE_S)
-            self._screen.warn(f"still waiting for {', '.join(supervisor.missing())}")
 
     def _announce(self, made: Plan) -> None:
         parts = [f"mail to smtp://{rooms.text_of(rooms.reachable(made.smtp))}"]
