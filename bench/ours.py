@@ -16,6 +16,7 @@ from bench.processes import Cpu, cpu_of, pids_named
 from bench.system import System
 
 UP_S = 60.0
+_ROOMS = {"smtp_ingress": "ingress", "connector": "connector", "mailchute_cli.front": "front"}
 _ROUTES = """\
 version: 1
 domains:
@@ -85,7 +86,7 @@ def name_of(command: str, environment: str) -> str:
     if functions:
         names = functions[1].split(",")
         return names[0].removeprefix("functions.") if len(names) == 1 else "front"
-    for room in ("smtp_ingress", "connector"):
-        if room in command:
-            return room.removeprefix("smtp_")
-    return "up" if " up" in command else program
+    for module, room in _ROOMS.items():
+        if f" -m {module} " in command:
+            return room
+    return "up" if "mailchute up" in command else program

@@ -42,7 +42,7 @@ class Sizes:
 
 
 FULL = Sizes(accept=2_000, unloaded=200, small=2_500, mix=800, waiting=10_000, rounds=2)
-QUICK = Sizes(accept=500, unloaded=60, small=600, mix=150, waiting=0, rounds=1)
+QUICK = Sizes(accept=400, unloaded=60, small=500, mix=120, waiting=0, rounds=1)
 
 
 def small(count: int) -> Iterator[Kind]:

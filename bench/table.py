@@ -132,10 +132,10 @@ def _time(
 def _dead(book: Book) -> Row:
     alone = book.times_ms(OURS, "healthy-alone", "dot_to_post")
     beside = book.times_ms(OURS, "healthy-beside-dead", "dot_to_post")
-    waiting = book.values.get("waiting for the dead endpoint", [0])[0]
-    what = f"healthy endpoint beside a dead one with {waiting:,.0f} waiting (peer: the same alone)"
     if not alone or not beside:
-        return Row(what=what, reach="p99 < 2×")
+        return Row(what="healthy endpoint beside a dead one with much waiting", reach="p99 < 2×")
+    waiting = book.values["waiting for the dead endpoint"][0]
+    what = f"healthy endpoint beside a dead one with {waiting:,.0f} waiting (peer: the same alone)"
     ratio = percentile(beside, 0.99) / percentile(alone, 0.99)
     return Row(
         what=what, ours=_percentiles(beside), peer=_percentiles(alone), ratio=f"{ratio:.2f}×",
