@@ -86,13 +86,13 @@ class Admission:
         """
         Set memory aside for a mail; `release` gives it back.
 
-        While there is none the client waits, and its socket is not read.
+        While there is none the client waits, and its socket is not read. One mail alone always finds room.
 
         Raises:
             Refused: There is none, and there was none for ROOM_WAIT_S.
         """
         waited_s = 0.0
-        while self._row.held("octets") + octets > self._limits.memory_octets:
+        while (held := self._row.held("octets")) > 0 and held + octets > self._limits.memory_octets:
             if waited_s >= ROOM_WAIT_S:
                 raise Refused(replies.BUSY)
             await self._sleep(ROOM_LOOK_S)

@@ -80,7 +80,8 @@ class Inbox:
         """Return whether the client sent nothing for so long."""
         if not self._octets and not self._is_ended:
             try:
-                await asyncio.wait_for(self._more(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._more()
             except TimeoutError:
                 return True
         return not self._octets
