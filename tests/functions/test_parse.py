@@ -10,12 +10,14 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path as FilePath
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 from mailchute import wire
@@ -30,6 +32,7 @@ from mailchute.verdicts import ScanReport, Security, Spam, Virus
 
 from functions.parse import handler
 from functions.parse.parser import Parser
+from functions.parse.schema import SCHEMA_FILE, schema_text
 from functions.parse.settings import Settings, WorkerSettings
 from tests.servers.s3 import free_ports, s3_client
 
@@ -42,6 +45,9 @@ ALIAS = AliasSnapshot(
     address="support@inbox.test",
     endpoints=(EndpointSnapshot(id="end_1"),),
 )
+
+
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
 
 
 def settings_with(s3: S3Settings, **worker: Any) -> Settings:
@@ -112,7 +118,9 @@ def started() -> Iterator[Callable[[Settings], Parser]]:
 
 def answer_of(parser: Parser, request: ParseRequest) -> tuple[ParseAnswer, dict[str, Any]]:
     answer = wire.decode(parser.parse(wire.encode(request)), ParseAnswer)
-    return answer, json.loads(answer.payload)
+    payload = json.loads(answer.payload)
+    VALIDATOR.validate(payload)  # every payload of these tests obeys the published schema
+    return answer, payload
 
 
 def test_a_mail_becomes_the_payload(parser: Parser) -> None:
@@ -270,6 +278,82 @@ def test_a_worker_that_dies_degrades_its_mail_alone(started: Callable[[Settings]
     _, after = answer_of(parser, request_of(mail_with()))
     assert degraded["security"]["limits"] == ["worker"]
     assert not after["security"]["degraded"]
+
+
+def test_a_mail_that_takes_too_long_is_degraded_and_its_worker_replaced(
+    started: Callable[[Settings], Parser],
+) -> None:
+    parser = started(settings_with(NO_S3, cpu_limit_s=0.2))
+    slow = b"Content-Type: text/html\r\n\r\n" + b"<a href=x>y</a><p>" * 100_000
+    (before,) = parser.worker_pids()
+    _, degraded = answer_of(parser, request_of(slow))
+    _, after = answer_of(parser, request_of(mail_with()))
+    assert degraded["security"]["limits"] == ["time"]
+    assert degraded["message"]["attachments"][0]["size"] == len(slow)
+    assert not after["security"]["degraded"]
+    assert parser.worker_pids() != [before]
+
+
+def test_a_mail_that_wants_too_much_memory_is_degraded(started: Callable[[Settings], Parser]) -> None:
+    parser = started(settings_with(NO_S3, memory_mib=300))
+    _, payload = answer_of(parser, request_of(mail_with(("big", b"x" * 60_000_000))))
+    assert payload["security"]["degraded"]
+    assert payload["message"]["attachments"][0]["excludeReason"] == "no-storage"
+    _, after = answer_of(parser, request_of(mail_with()))
+    assert not after["security"]["degraded"]
+
+
+def test_many_calls_at_once_share_few_workers(parser: Parser) -> None:
+    requests = [wire.encode(request_of(mail_with((f"{number}.txt", b"x")))) for number in range(40)]
+    with ThreadPoolExecutor(16) as threads:
+        answers = [wire.decode(octets, ParseAnswer) for octets in threads.map(parser.parse, requests)]
+    assert [a.summary.attachments[0].filename for a in answers] == [f"{number}.txt" for number in range(40)]
+
+
+def test_nothing_of_a_mail_is_logged(
+    started: Callable[[Settings], Parser], capfd: pytest.CaptureFixture[str]
+) -> None:
+    canary = "canary@secret.test"
+    content = (
+        f"From: {canary}\r\nSubject: =?shift_jis?b?{canary}?=\r\nTo: <<{canary}\r\nDate: {canary}\r\n"
+        "Content-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n"
+        f"DTSTART;TZID=/x/{canary}:20260101T000000\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    ).encode()
+    answer_of(started(settings_with(NO_S3)), request_of(content))
+    captured = capfd.readouterr()
+    assert canary not in captured.out + captured.err
+
+
+def test_a_mail_with_everything_obeys_the_schema(parser: Parser) -> None:
+    include = EndpointSnapshot(id="end_2", include=("html_safe", "html_clean"))
+    alias = msgspec.structs.replace(ALIAS, endpoints=(*ALIAS.endpoints, include))
+    html = "<p>x</p><img src='https://t.test/p.gif' width=1 height=1><a href='https://a.test/?utm_id=1'>a</a>"
+    content = (
+        "From: MAILER-DAEMON@b.test\r\nSubject: Re: failure notice\r\nAuto-Submitted: auto-replied\r\n"
+        "In-Reply-To: <1@b.test>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+        "--x\r\n\r\nada@b.test: user unknown\r\n\r\nOn Monday, Ada wrote:\r\n> hello\r\n"
+        f"--x\r\nContent-Type: text/html\r\n\r\n{html}\r\n"
+        "--x\r\nContent-Type: message/rfc822\r\n\r\nFrom: a@b.test\r\nSubject: inner\r\n\r\nwithin\r\n"
+        "--x\r\nContent-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\n"
+        "DTSTART:20261121T100000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n--x--\r\n"
+    ).encode()
+    _, payload = answer_of(parser, request_of(content, alias=alias, report=SPAM))
+    assert payload["bounce"]["recipients"][0]["address"] == "ada@b.test"
+    assert payload["report"]["kind"] == "auto-reply"
+    assert payload["reply"]["quoted"].endswith("> hello")
+    assert payload["calendar"][0]["uid"] == "1"
+    assert payload["thread"] == {"key": "<1@b.test>", "inReplyTo": "<1@b.test>"}
+    assert "utm_id" not in payload["message"]["content"]["htmlClean"]
+    assert "p.gif" not in payload["message"]["content"]["htmlClean"]
+    assert "htmlSafe" in payload["message"]["content"]
+    nested = payload["message"]["attachments"][0]
+    assert nested["filename"] == "inner.eml"
+    assert nested["message"]["sender"] == {"name": None, "email": "a@b.test"}
+    assert nested["message"]["text"] == "within"
+
+
+def test_the_published_schema_is_up_to_date() -> None:
+    assert SCHEMA_FILE.read_text() == schema_text(), "run `.venv/bin/python -m functions.parse.schema`"
 
 
 def test_authentication_results_in_our_name_are_left_out(parser: Parser) -> None:
