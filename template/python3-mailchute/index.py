@@ -178,7 +178,8 @@ def _flask() -> Application:
 def application(modules: Mapping[str, Any], *, internal_token: str, max_inflight: int = 0) -> FunctionCalls:
     """Return the WSGI application that hosts these modules by their names."""
     hosted = [Hosted(module, name=name, max_inflight=max_inflight) for name, module in modules.items()]
-    return FunctionCalls(hosted, internal_token, pages)
+    own = (module.pages for module in modules.values() if hasattr(module, "pages"))
+    return FunctionCalls(hosted, internal_token, next(own, pages))
 
 
 def load(settings: Settings) -> FunctionCalls:

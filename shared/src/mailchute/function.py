@@ -7,6 +7,7 @@ What a function is to the server that hosts it: one call in, one answer out.
     CONCURRENCY: int                calls served at once by one process (max_inflight)
     PUBLIC: bool                    also answers a person on the same machine (scan and parse only)
     start() -> None                 once per process, before the first call (pools, caches)
+    pages(environ, start_response)  only where it answers people under paths of its own (WSGI): the API
 """
 
 from __future__ import annotations
