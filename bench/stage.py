@@ -59,6 +59,12 @@ class Run:
     def cpu_ms_per_mail(self) -> float:
         return sum(self.cpu.values()) * 1e3 / max(1, self.account.accepted)
 
+    @property
+    def stranger_share(self) -> float:
+        """Return which part of the machine's busy time none of our processes spent."""
+        known = sum(self.cpu.values()) + self.load_cpu_s + self.stage_cpu_s
+        return 1 - known / self.machine_s if self.machine_s else 0.0
+
     def dot_to_reply_ms(self) -> list[float]:
         """Return the time from the final dot to 250 of each accepted mail."""
         return [(row.replied_ns - row.dot_ns) / 1e6 for row in self.sent if row.was_accepted]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.book import Book, middle, per_mail_ms, percentile
+from bench.stage import Run
 
 OURS, POSTFIX, NODE, AIOSMTPD = "Mailchute", "Postfix", "Node", "aiosmtpd"
 NOT_MEASURED = "not measured"
+DISTURBED_SHARE = 0.35  # of the busy time; on a quiet machine the kernel alone takes 0.15 to 0.25
 BUDGET_MS = {
     "ingress": 0.5, "NATS": 0.6, "connector": 0.6, "scan": 1.2, "parse": 0.7, "deliver": 0.45, "record": 0.15,
 }  # fmt: skip
@@ -24,9 +26,11 @@ class Row:
     ratio: str = "–"
     reach: str = "–"
     reached: bool | None = None  # None: nothing to reach, or not measured
+    is_disturbed: bool = False  # strangers took so much CPU that a ratio of rates says nothing
 
     def cells(self) -> tuple[str, ...]:
         mark = {True: "yes", False: "**no**", None: "–"}[self.reached]
+        mark = "disturbed" if self.is_disturbed else mark
         return (self.what, self.ours, self.peer, self.ratio, self.reach, mark)
 
 
@@ -82,7 +86,9 @@ def _accept(book: Book, scenario: str, what: str, reach: float) -> Row:
         peer=_named(POSTFIX, f"{peer.accept_per_s:.0f}/s, {peer.cpu_ms_per_mail:.2f} ms CPU" if peer else ""),
         reach=f"{reach:.0f}×",
     )
-    return _with_ratio(row, ours.accept_per_s, peer.accept_per_s, reach) if ours and peer else row
+    if not ours or not peer:
+        return row
+    return _compared(row, ours.accept_per_s / peer.accept_per_s, reach, (ours, peer))
 
 
 def _rate(book: Book, scenario: str, what: str) -> Row:
@@ -93,7 +99,9 @@ def _rate(book: Book, scenario: str, what: str) -> Row:
         peer=_named(NODE, f"{peer.delivered_per_s:.0f}/s" if peer else ""),
         reach="≥ 1.0×",
     )
-    return _with_ratio(row, ours.delivered_per_s, peer.delivered_per_s, 1.0) if ours and peer else row
+    if not ours or not peer:
+        return row
+    return _compared(row, ours.delivered_per_s / peer.delivered_per_s, 1.0, (ours, peer))
 
 
 def _cost(book: Book, scenario: str, what: str, reach_ms: float | None) -> Row:
@@ -177,12 +185,9 @@ def _ledger(book: Book) -> Row:
     )
 
 
-def _with_ratio(row: Row, ours: float, peer: float, reach: float) -> Row:
-    ratio = ours / peer
-    return Row(
-        what=row.what, ours=row.ours, peer=row.peer, reach=row.reach,
-        ratio=f"{ratio:.2f}×", reached=ratio >= reach,
-    )  # fmt: skip
+def _compared(row: Row, ratio: float, reach: float, runs: tuple[Run, Run]) -> Row:
+    is_disturbed = max(run.stranger_share for run in runs) > DISTURBED_SHARE
+    return replace(row, ratio=f"{ratio:.2f}×", reached=ratio >= reach, is_disturbed=is_disturbed)
 
 
 def _percentiles(times_ms: list[float]) -> str:

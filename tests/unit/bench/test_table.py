@@ -13,7 +13,7 @@ from bench.table import rows_of
 SIZES = {"accept": 1, "small": 1, "mix": 1}
 
 
-def run(wall_s: float, cpu_s: float, lost: int = 0, mails: int = 100) -> Run:
+def run(wall_s: float, cpu_s: float, lost: int = 0, mails: int = 100, strangers: float = 0.2) -> Run:
     sent = [
         Sent(
             token=f"bench.r1.{n:06}", kind="small", code="250",
@@ -26,7 +26,8 @@ def run(wall_s: float, cpu_s: float, lost: int = 0, mails: int = 100) -> Run:
         for row in sent[lost:]
     ]
     account = settle(sent, received)
-    numbers: dict[str, Any] = {"load_cpu_s": 0.1, "stage_cpu_s": 0.1, "machine_s": 1.0, "wall_s": wall_s}
+    numbers: dict[str, Any] = {"load_cpu_s": 0.1, "stage_cpu_s": 0.1, "wall_s": wall_s}
+    numbers["machine_s"] = (cpu_s + 0.2) / (1 - strangers)
     return Run(sent=sent, received=received, account=account, cpu={"scan": cpu_s}, **numbers)
 
 
@@ -54,6 +55,13 @@ def test_a_figure_that_falls_short_says_so() -> None:
     book.runs["Mailchute", "accept-new"].append(run(1.0, 0.4))
     book.runs["Postfix", "accept-new"].append(run(1.0, 0.4))
     assert cells(book, "accept, 5 KB, a new")[3:] == ("1.00×", "2×", "**no**")
+
+
+def test_a_rate_measured_beside_strangers_claims_nothing() -> None:
+    book = Book()
+    book.runs["Mailchute", "small"].append(run(1.0, 0.4))
+    book.runs["Node", "small"].append(run(5.0, 0.4, strangers=0.6))
+    assert cells(book, "end to end, signed")[3:] == ("5.00×", "≥ 1.0×", "disturbed")
 
 
 def test_a_loss_is_told_and_a_blind_checker_too() -> None:
