@@ -9,22 +9,23 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from mailchute import wire
+from mailchute.alias import Format
 from mailchute.delivery import AttemptRequest
 from mailchute.parsed import ParseRequest
 from mailchute.payload import Payload
 
-from functions.deliver.formats import SHAPES, Mail
+from functions.deliver.formats import SHAPES, Mail, Shape
 from functions.parse.settings import WorkerSettings
 from functions.parse.worker import draft_of
 from tests.corpus.material import corpus
+from tests.functions.test_deliver_formats import RSA, SIGNING_KEY, configure_django
 from tests.functions.test_parse import TRACE, request_of
 from tests.unit.deliver.given import AT, endpoint, request
 
 pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 
-KEY = generate_private_key(65537, 2048)
+VIEWED_MAX_OCTETS = 50_000  # the views are slow with large mails, and no less right
 MESSAGES = ("*.eml", "*.msg", "*.txt", "*.mime")
 
 
@@ -56,22 +57,49 @@ def senders_of(shape: Any, form: str) -> str:
     return ""
 
 
-def test_every_mail_takes_every_shape_and_keeps_its_author() -> None:
+@pytest.fixture(scope="module")
+def mails() -> list[tuple[str, bytes, Payload]]:
+    return payloads()
+
+
+def made(form: Format, octets: bytes, payload: Payload) -> Shape:
+    known = endpoint("https://hooks.test/", format=form, secrets=(SIGNING_KEY,))
+    timestamp = int(AT.timestamp())
+    return SHAPES[form](
+        Mail(request=brought(octets, payload), endpoint=known, timestamp=timestamp, keys=(RSA,))
+    )
+
+
+def test_every_mail_takes_every_shape_and_keeps_its_author(mails: list[tuple[str, bytes, Payload]]) -> None:
     count = 0
-    for name, octets, payload in payloads():
-        for form, shape in SHAPES.items():
-            known = endpoint("https://hooks.test/", format=form)
-            made = shape(
-                Mail(
-                    request=brought(octets, payload),
-                    endpoint=known,
-                    timestamp=int(AT.timestamp()),
-                    keys=(KEY,),
-                )
-            )
+    for name, octets, payload in mails:
+        for form in SHAPES:
+            shape = made(form, octets, payload)
             count += 1
             sender = payload.message.sender
-            if sender is not None and (read := senders_of(made, form)):
+            if sender is not None and (read := senders_of(shape, form)):
                 # A receiver that parses strictly sees quotes where the sender forgot them.
                 assert read.replace('"', "") == sender.email.replace('"', ""), f"{name} in {form}"
     assert count >= 10 * 400
+
+
+@pytest.mark.filterwarnings("ignore:django-anymail has dropped official support for SendGrid")
+def test_no_mail_is_more_than_the_peers_receiver_can_take(mails: list[tuple[str, bytes, Payload]]) -> None:
+    configure_django()
+    from anymail.webhooks import mailgun, postmark, sendgrid  # noqa: PLC0415
+    from django.test import RequestFactory  # noqa: PLC0415
+
+    views: dict[Format, Any] = {
+        "postmark": postmark.PostmarkInboundWebhookView(),
+        "mailgun": mailgun.MailgunInboundWebhookView(),
+        "sendgrid": sendgrid.SendGridInboundWebhookView(),
+    }
+    for name, octets, payload in mails:
+        if len(octets) > VIEWED_MAX_OCTETS:
+            continue
+        for form, view in views.items():
+            shape = made(form, octets, payload)
+            call = RequestFactory().post("/", data=shape.body, content_type=shape.content_type)
+            [event] = view.parse_events(call)
+            text = payload.message.content.text.replace("\r\n", "\n").replace("\r", "\n")
+            assert event.message.text == text, f"{name} in {form}"

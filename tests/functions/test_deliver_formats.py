@@ -143,9 +143,9 @@ class _Quiet(WSGIRequestHandler):
     def log_message(self, *args: object) -> None: ...
 
 
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    import django  # noqa: PLC0415 (slow to import; its settings are those of the whole process)
+def configure_django() -> None:
+    """Set Django up, once in a process: its settings are those of all."""
+    import django  # noqa: PLC0415 (slow to import)
     from django.conf import settings  # noqa: PLC0415
 
     if not settings.configured:
@@ -155,6 +155,7 @@ def receiver() -> Iterator[Receiver]:
             INSTALLED_APPS=["anymail"],
             SECRET_KEY="test",
             DATA_UPLOAD_MAX_MEMORY_SIZE=100_000_000,
+            DATA_UPLOAD_MAX_NUMBER_FILES=5_000,
             ANYMAIL={
                 "WEBHOOK_SECRET": BASIC_AUTH,
                 "MAILGUN_WEBHOOK_SIGNING_KEY": SIGNING_KEY,
@@ -163,6 +164,11 @@ def receiver() -> Iterator[Receiver]:
             },
         )
         django.setup()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    configure_django()
     from anymail.signals import inbound  # noqa: PLC0415
     from django.core.wsgi import get_wsgi_application  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 from mailchute.payload import Mailbox, Message
 
-# At most one of each may stand in a header section (RFC 5322, 3.6); of more, the first is shown.
+# At most one of each may stand in a header section (RFC 5322, 3.6; RFC 2045, 3); of more, the first is shown.
 SINGLE = frozenset(
     {
         "from",
@@ -22,8 +22,11 @@ SINGLE = frozenset(
         "references",
         "subject",
         "date",
+        "mime-version",
+        "content-type",
     }
 )
+STRUCTURE = frozenset({"content-transfer-encoding", "content-disposition"})  # of a body that is decoded now
 
 _BREAKS = re.compile(r"[\x00\r\n]+\s*")
 _SPECIALS = re.compile(r'[][()<>@,;:\\".\x00-\x1f\x7f]')  # RFC 5322, 3.2.3
@@ -50,7 +53,9 @@ def fields_of(message: Message, *, without: Collection[str] = (), prefix: str | 
     fields = []
     for field in message.headers:
         name = field.name.lower()
-        if name in without or (prefix and name.startswith(prefix)) or (name in SINGLE and name in seen):
+        if name in STRUCTURE or name in without or (prefix and name.startswith(prefix)):
+            continue
+        if name in SINGLE and name in seen:
             continue
         seen.add(name)
         fields.append((field.name, addresses.get(name) or one_line(field.value)))
@@ -75,17 +80,23 @@ def mailbox_text(mailbox: Mailbox | None) -> str:
     """Return `name <address>`, the name quoted where it could be read as anything else."""
     if mailbox is None:
         return ""
-    name, address = one_line(mailbox.name or ""), _address_text(one_line(mailbox.email))
+    name, email = one_line(mailbox.name or ""), one_line(mailbox.email)
+    address = address_text(email) or (_quoted(email) if email else "")  # a name, then, and nobody's
     if not name:
         return address
     return f"{_quoted(name) if _SPECIALS.search(name) else name} <{address}>"
 
 
-def _address_text(address: str) -> str:
-    """Return the address so that it reads as one: a broken mail's may hold blanks, commas or brackets."""
+def address_text(address: str) -> str:
+    """
+    Return the address so that it reads as one; a broken mail's may hold blanks, commas or brackets.
+
+    Returns:
+        "" when it has no local-part or no domain: it is no address (RFC 5322, 3.4.1).
+    """
     local_part, _, domain = address.rpartition("@")
     if not local_part or not _DOMAIN.fullmatch(domain):
-        return _quoted(address) if address else ""  # no address at all: a name, then, and nobody's
+        return ""
     if not _DOT_ATOM.fullmatch(local_part) and not _QUOTED_STRING.fullmatch(local_part):
         local_part = _quoted(local_part)
     return f"{local_part}@{domain}"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from mailchute import wire
 from mailchute.payload import Mailbox, Payload
 from msgspec import UNSET
 
-from .fields import addresses_of, date_text, fields_of, mailboxes_text, one_line
-from .files import files_of
+from .fields import address_text, addresses_of, date_text, fields_of, mailboxes_text, one_line
+from .files import File, files_of
 from .shape import Mail, Shape
 
 # They have fields of their own, describe a structure that is gone, or are set by Postmark itself.
@@ -25,8 +26,6 @@ LEFT_OUT = frozenset(
         "subject",
         "date",
         "content-type",
-        "content-transfer-encoding",
-        "content-disposition",
         "return-path",
         "received-spf",
         "x-spam-status",
@@ -41,41 +40,33 @@ _IDS = uuid.UUID("7c1f4a0e-9d35-5c1b-8a43-2f6a1e0b7d11")
 def shape(mail: Mail) -> Shape:
     """Return its JSON. It has no signature: its receivers know it by basic_auth."""
     payload = mail.payload
-    message, tag = payload.message, payload.message.recipient.tag or ""
+    message = payload.message
     addresses = addresses_of(message)
-    hidden = () if _is_named(payload) else (message.recipient,)
+    recipient = Mailbox(name=message.recipient.name, email=message.recipient.email)
+    hidden = () if _is_named(payload) else (recipient,)
     body = {
         "FromName": message.sender.name or "" if message.sender else "",
         "MessageStream": "inbound",
         "From": message.sender.email if message.sender else "",
-        "FromFull": _full(message.sender, "") if message.sender else None,
+        "FromFull": next(iter(_full((message.sender,) if message.sender else (), payload)), None),
         "To": addresses["to"],
-        "ToFull": [_full(box, _tag_of(box, payload)) for box in message.to],
+        "ToFull": _full(message.to, payload),
         "Cc": addresses["cc"],
-        "CcFull": [_full(box, _tag_of(box, payload)) for box in message.cc],
-        "Bcc": mailboxes_text(tuple(Mailbox(name=box.name, email=box.email) for box in hidden)),
-        "BccFull": [_full(Mailbox(name=box.name, email=box.email), tag) for box in hidden],
+        "CcFull": _full(message.cc, payload),
+        "Bcc": mailboxes_text(hidden),
+        "BccFull": _full(hidden, payload),
         "OriginalRecipient": payload.envelope.rcpt_to,
         "Subject": one_line(message.subject),
         "MessageID": str(uuid.uuid5(_IDS, payload.id)),  # a UUID there; the same over all attempts
         "ReplyTo": addresses["reply-to"],
-        "MailboxHash": tag,
+        "MailboxHash": message.recipient.tag or "",
         "Date": date_text(message),
         "TextBody": message.content.text,
         "HtmlBody": message.content.html or "",
         "StrippedTextReply": "" if payload.reply is UNSET else payload.reply.text,
         "Tag": "",
         "Headers": [{"Name": name, "Value": value} for name, value in _fields(payload)],
-        "Attachments": [
-            {
-                "Name": file.name,
-                "Content": base64.b64encode(file.content).decode(),
-                "ContentType": file.content_type,
-                "ContentLength": len(file.content),
-            }
-            | ({"ContentID": file.content_id} if file.content_id else {})
-            for file in files_of(message)
-        ],
+        "Attachments": [_attachment(file) for file in files_of(message)],
     }
     if not hidden:
         del body["Bcc"], body["BccFull"]
@@ -97,13 +88,34 @@ def _fields(payload: Payload) -> list[tuple[str, str]]:
     return fields + fields_of(payload.message, without=LEFT_OUT)
 
 
-def _full(box: Mailbox, tag: str) -> dict[str, Any]:
-    return {"Email": box.email, "Name": box.name or "", "MailboxHash": tag}
+def _attachment(file: File) -> dict[str, Any]:
+    content = base64.b64encode(file.content).decode()
+    shown = {
+        "Name": file.name,
+        "Content": content,
+        "ContentType": file.content_type,
+        "ContentLength": len(file.content),
+    }
+    if file.content_id:
+        shown["ContentID"] = file.content_id
+    if not content:
+        shown["Data"] = content  # Postmark's test calls say Data, and some receivers take "" for no Content
+    return shown
 
 
-def _tag_of(box: Mailbox, payload: Payload) -> str:
-    is_ours = box.email.lower() == payload.envelope.rcpt_to.lower()
-    return payload.message.recipient.tag or "" if is_ours else ""
+def _full(boxes: Iterable[Mailbox], payload: Payload) -> list[dict[str, Any]]:
+    """Return what is an address; receivers stumble over what is none, and the text beside it shows that."""
+    ours = payload.envelope.rcpt_to.lower()
+    tag = payload.message.recipient.tag or ""
+    return [
+        {
+            "Email": address,
+            "Name": box.name or "",
+            "MailboxHash": tag if box.email.lower() == ours else "",
+        }
+        for box in boxes
+        if (address := address_text(box.email))
+    ]
 
 
 def _is_named(payload: Payload) -> bool:
