@@ -9,6 +9,8 @@ import html_to_markdown
 import markdownify
 from html_to_markdown import _html_to_markdown as native
 
+from .markup import without_unseen
+
 Engine = Literal["html-to-markdown", "markdownify"]
 ENGINES: tuple[Engine, ...] = ("html-to-markdown", "markdownify")
 
@@ -36,10 +38,15 @@ def markdown_of(html: str, engine: Engine = "html-to-markdown") -> str:
     refusals: list[str] = []
     for name in sorted(ENGINES, key=lambda each: each != engine):
         try:
-            return _ENGINES[name](html).strip()
+            return markdown_by(name, html)
         except (Exception, RecursionError) as error:  # noqa: BLE001 - what either raises is not documented
             refusals.append(f"{name}: {type(error).__name__}")
     raise ValueError("; ".join(refusals))
+
+
+def markdown_by(engine: Engine, html: str) -> str:
+    """Return what this engine makes of it; raises what the engine raises."""
+    return _ENGINES[engine](html).strip()
 
 
 def _by_html_to_markdown(html: str) -> str:
@@ -50,7 +57,7 @@ def _by_html_to_markdown(html: str) -> str:
 
 
 def _by_markdownify(html: str) -> str:
-    return str(markdownify.markdownify(html, heading_style="ATX", strip=["style", "script", "head", "title"]))
+    return str(markdownify.markdownify(without_unseen(html), heading_style="ATX"))
 
 
 _ENGINES: dict[Engine, Callable[[str], str]] = {

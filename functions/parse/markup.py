@@ -65,12 +65,17 @@ def attributes_of(tag: str) -> dict[str, str]:
     return found
 
 
+def without_unseen(html: str) -> str:
+    """Return the HTML without comments, styles, scripts and all else that no browser shows as text."""
+    return _UNSEEN.sub("", html)
+
+
 def read_markup(html: str) -> Reading:
     """Return what a person sees of this HTML."""
     if any(mark in html for mark in _MARKS):
         html = _CONTROLS.sub("", html)
     reader = _Reader()
-    for text, slash, name, attributes, sign in _TAGS.findall(_UNSEEN.sub("", html)):
+    for text, slash, name, attributes, sign in _TAGS.findall(without_unseen(html)):
         if text:
             reader.see(text)
         if not name:
