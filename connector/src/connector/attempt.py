@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 from mailchute import wire
@@ -10,7 +10,6 @@ from mailchute.alias import RAW_FORMATS
 from mailchute.delivery import AttemptOutcome, AttemptRequest, WebhookDelivery
 from mailchute.errors import ContentMissing
 from mailchute.jetstream import Publisher
-from mailchute.journal import Event, event_id_of
 from mailchute.mail import MailObject
 from mailchute.schedule import attempt_number_of, next_attempt_in_s
 from mailchute.stored import read_stored
@@ -58,31 +57,6 @@ class Attempts:
         return wire.decode(stored.body, MailObject)
 
 
-def attempted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[float, ...]) -> tuple[Event, ...]:
-    """Return what is told of an attempt: that it was made, and, if so, that it delivered."""
-    age_s = (outcome.started_at - schedule_begins_at(owed)).total_seconds()
-    # By age, like the schedule: attempts made by hand or after a crash count as the one they follow.
-    attempt = attempt_number_of(owed.id, age_s=age_s, gaps_s=gaps_s)
-    stamp = int(outcome.started_at.timestamp() * 1_000)
-    made = _event(
-        owed,
-        "attempted",
-        event_id_of("attempted", owed.mail_id, run=owed.run, endpoint_id=owed.endpoint_id, attempt=stamp),
-        outcome.started_at,
-        attempt=attempt,
-        outcome=outcome,
-    )
-    if outcome.result != "delivered":
-        return (made,)
-    done = _event(
-        owed,
-        "delivered",
-        event_id_of("delivered", owed.mail_id, run=owed.run, endpoint_id=owed.endpoint_id),
-        datetime.now(UTC),
-    )
-    return made, done
-
-
 def schedule_begins_at(owed: WebhookDelivery) -> datetime:
     """
     Return when the schedule began: with the first attempt.
@@ -110,20 +84,4 @@ def due_in_s(
         now=now,
         retry_after_s=outcome.retry_after_s,
         gaps_s=gaps_s,
-    )
-
-
-def _event(owed: WebhookDelivery, kind: str, event_id: str, at: datetime, **more: object) -> Event:
-    return Event(
-        id=event_id,
-        kind=kind,  # type: ignore[arg-type]
-        at=at,
-        mail_id=owed.mail_id,
-        run=owed.run,
-        account_id=owed.account_id,
-        domain_id=owed.domain_id,
-        alias_id=owed.alias_id,
-        endpoint_id=owed.endpoint_id,
-        delivery_id=owed.id,
-        **more,  # type: ignore[arg-type]
     )

@@ -28,6 +28,14 @@ class FunctionAnswer:
     retry_after_s: float | None = None
 
 
+def seconds_of(retry_after: str | None) -> float | None:
+    """Return the seconds a single answer's Retry-After names; None when it names a date, or nothing."""
+    try:
+        return float(retry_after) if retry_after else None
+    except ValueError:
+        return None
+
+
 def body_of(bodies: list[bytes]) -> bytes:
     """Return the batch: one MessagePack array of octets."""
     return wire.encode(bodies)

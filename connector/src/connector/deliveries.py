@@ -13,7 +13,7 @@ from mailchute.delivery import AttemptOutcome, WebhookDelivery
 from mailchute.errors import NewerVersion, PermanentError, StreamFull, TransientError, Undecodable
 from mailchute.eventlog import event_log
 
-from connector.attempt import Attempts, attempted, due_in_s, is_last_at
+from connector.attempt import Attempts, due_in_s, is_last_at
 from connector.burial import Burial
 from connector.content import Contents
 from connector.delivery import Delivery
@@ -21,6 +21,7 @@ from connector.endpoint import WAIT_S, EndpointLoads
 from connector.erased import Erased
 from connector.journal import Journal
 from connector.lanes import Lanes
+from connector.told import attempted
 
 DELIVER_CALLS = 512  # what deliver serves at once (DESIGN, 9)
 LANE_SLOTS = DELIVER_CALLS // 4  # the retry lanes' own quarter

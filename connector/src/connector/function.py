@@ -8,13 +8,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import aiohttp
-import msgspec
 from mailchute import wire
-from mailchute.errors import MailchuteError, TransientError
+from mailchute.errors import TransientError
 from mailchute.eventlog import event_log
 from mailchute.function import NOT_NOW
 
-from connector.batch import AnswerStream, FunctionAnswer, Malformed, body_of
+from connector.answer import AWAY, means_away
+from connector.batch import AnswerStream, FunctionAnswer, Malformed, body_of, seconds_of
 
 BATCH_MAX = 32  # values in one call
 BATCH_MAX_OCTETS = 4 * 1024 * 1024
@@ -24,7 +24,6 @@ PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0  # how long nothing is pulled for a function
 HOLD_S = 20.0  # what is in hand waits this long for the function to be back
 CONNECT_S = 2.0
 REFUSALS_MAX = 8  # 503s in a row, in the function's own words
-AWAY = frozenset({404, 429, 502, 503, 504})  # full, being deployed, gone: not the value's fault
 
 log = event_log("connector")
 
@@ -65,7 +64,9 @@ class Function:
         self.value_count = 0
         self._session = session
         self._url = url
-        self._authorization = f"Bearer {token}"
+        authorization = {"Authorization": f"Bearer {token}"}
+        self._single = {**authorization, "Content-Type": wire.MSGPACK}
+        self._batch = {**authorization, "Content-Type": wire.BATCH}
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=timeout_s)
         self._queue: deque[_Value] = deque()
         self._young_count = 0
@@ -184,17 +185,19 @@ class Function:
 
     async def _post_single(self, value: _Value) -> None:
         async with self._session.post(
-            self._url, data=value.body, headers=self._headers(wire.MSGPACK), timeout=self._timeout
+            self._url, data=value.body, headers=self._single, timeout=self._timeout
         ) as response:
             body = await response.read()
-            self._said(value, FunctionAnswer(response.status, body, _seconds(response.headers)))
+            self._said(
+                value, FunctionAnswer(response.status, body, seconds_of(response.headers.get("Retry-After")))
+            )
 
     async def _post_batch(self, values: list[_Value]) -> None:
         missing = dict(enumerate(values))
         async with self._session.post(
             self._url,
             data=body_of([value.body for value in values]),
-            headers=self._headers(wire.BATCH),
+            headers=self._batch,
             timeout=self._timeout,
         ) as response:
             if response.status in AWAY:
@@ -212,19 +215,18 @@ class Function:
         """
         Sort an answer: the function's own, or a sign that it is away.
 
-        A 503 in the function's own words ("this account's storage does not answer") is about the value,
-        until nothing else is heard from it: then it is as good as away.
+        What it says of the one value counts as that, until nothing else is heard: then it is as good as away.
         """
-        if answer.status in AWAY and not (answer.status == NOT_NOW and _has_words(answer.body)):
+        if means_away(answer):
             self._left([value], str(answer.status))
             return
-        self._refusals_in_a_row = self._refusals_in_a_row + 1 if answer.status == NOT_NOW else 0
+        if answer.status == NOT_NOW:
+            self._refusals_in_a_row += 1
+        else:
+            self._refusals_in_a_row, self._pause_s = 0, PAUSE_MIN_S
         if self._refusals_in_a_row > REFUSALS_MAX:
             self._left([value], f"{answer.status} to {self._refusals_in_a_row} in a row")
-            return
-        if answer.status != NOT_NOW:
-            self._pause_s = PAUSE_MIN_S
-        if not value.answer.done():
+        elif not value.answer.done():
             value.answer.set_result(answer)
 
     def _left(self, values: list[_Value], reason: str) -> None:
@@ -250,26 +252,3 @@ class Function:
                 self._queue.appendleft(value)
         if values:
             log.warning("call-broke", stage=self.name, reason=reason, count=len(values))
-
-    def _headers(self, content_type: str) -> dict[str, str]:
-        return {"Content-Type": content_type, "Authorization": self._authorization}
-
-
-class _Failure(msgspec.Struct):
-    type: str = ""
-
-
-def _has_words(body: bytes) -> bool:
-    """Whether this is how mailchute.function tells of a failure, and not a gateway's page."""
-    try:
-        return bool(wire.decode_json(body, _Failure).type)
-    except MailchuteError:
-        return False
-
-
-def _seconds(headers: object) -> float | None:
-    value = headers.get("Retry-After") if hasattr(headers, "get") else None
-    try:
-        return float(value) if value else None
-    except ValueError:
-        return None

@@ -23,10 +23,11 @@ log = event_log("connector")
 class Journal:
     """Writes the JOURNAL stream."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, *, give_up_s: float = GIVE_UP_S) -> None:
         self.is_writing = asyncio.Event()  # a gate: nothing new is begun while the journal fails
         self.is_writing.set()
         self._publisher = publisher
+        self._give_up_s = give_up_s
         self._batch: _Batch | None = None
         self._writes: set[asyncio.Task[None]] = set()
 
@@ -48,7 +49,7 @@ class Journal:
         """Write what is gathered now, and wait for it."""
         self._write()
         if self._writes:
-            await asyncio.wait(self._writes, timeout=GIVE_UP_S)
+            await asyncio.wait(self._writes, timeout=self._give_up_s)
 
     def _write(self) -> None:
         if self._batch is None:
@@ -61,7 +62,7 @@ class Journal:
 
     async def _publish(self, batch: _Batch) -> None:
         body = wire.encode(JournalBatch(events=tuple(batch.events)))
-        giving_up = asyncio.get_running_loop().call_later(GIVE_UP_S, batch.is_over.set)
+        giving_up = asyncio.get_running_loop().call_later(self._give_up_s, batch.is_over.set)
         while True:
             try:
                 await self._publisher.publish(

@@ -17,20 +17,25 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from mailchute import subjects, wire
 from mailchute.delivery import AttemptOutcome, WebhookDelivery
-from mailchute.errors import MailchuteError, StreamUnavailable
+from mailchute.errors import MailchuteError
 from mailchute.eventlog import event_log
 from mailchute.jetstream import Publisher
-from mailchute.stored import request_api
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from connector.backlog import Backlog, octets_of
+from connector.consumers import (
+    assert_consumer,
+    consumer_config,
+    consumer_names,
+    pause_consumer,
+    remove_consumer,
+)
 from connector.delivery import Delivery
 from connector.endpoint import EndpointLoads
 from connector.lease import Lease
 from connector.pull import Pull
 from connector.settings import Settings
-from connector.streams import assert_consumer, consumer_config, remove_consumer
 
 RECONCILE_S = 10.0
 SETTLE_S = 0.1  # advisories come in swarms: one look for all of them
@@ -122,11 +127,13 @@ class Lanes:
 
     async def pause(self, endpoint_id: str, pause_s: float) -> None:
         """Hand out nothing of the lane for a while; the breaker is open."""
-        await self._pause_until(endpoint_id, datetime.now(UTC) + timedelta(seconds=pause_s))
+        until = datetime.now(UTC) + timedelta(seconds=pause_s)
+        await pause_consumer(self._client, subjects.RETRY, subjects.lane_name_of(endpoint_id), until)
 
     async def resume(self, endpoint_id: str) -> None:
         """The breaker has closed."""
-        await self._pause_until(endpoint_id, datetime.fromtimestamp(0, UTC))
+        lane = subjects.lane_name_of(endpoint_id)
+        await pause_consumer(self._client, subjects.RETRY, lane, datetime.fromtimestamp(0, UTC))
 
     async def kick(self, endpoint_id: str) -> None:
         """
@@ -167,7 +174,7 @@ class Lanes:
 
     async def reconcile(self) -> None:
         """Serve every lane there is, and make those that are missing. Raises: StreamUnavailable."""
-        existing = await self.consumer_names()
+        existing = await self._endpoint_ids()
         for endpoint_id in list(self.lanes):
             if endpoint_id not in existing and endpoint_id not in self._making:
                 self._leave(endpoint_id)
@@ -190,8 +197,8 @@ class Lanes:
         """
         until = time.monotonic() - self._settings.lane_idle_s
         idle = [
-            endpoint_id
-            for endpoint_id, lane in self.lanes.items()
+            key
+            for key, lane in self.lanes.items()
             if lane.empty_since is not None and lane.empty_since < until and not lane.pull.in_hand_count
         ]
         for endpoint_id in idle:
@@ -205,30 +212,14 @@ class Lanes:
             lane.task.cancel()
         await asyncio.gather(*(lane.pull.finish(timeout_s) for lane in self.lanes.values()))
 
-    async def consumer_names(self) -> set[str]:
-        """Return the endpoints that have a lane. Raises: StreamUnavailable."""
-        found: set[str] = set()
-        offset, total = 0, 1
-        while offset < total:
-            answer = await request_api(self._client, f"CONSUMER.NAMES.{subjects.RETRY}", {"offset": offset})
-            assert answer is not None
-            names, total = answer.get("consumers") or [], answer["total"]
-            found.update(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
-            if not names:
-                break
-            offset += len(names)
-        return found
+    async def _endpoint_ids(self) -> set[str]:
+        names = await consumer_names(self._client, subjects.RETRY)
+        return {name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)}
 
     async def _create(self, endpoint_id: str) -> None:
-        await assert_consumer(
-            self._client,
-            subjects.RETRY,
-            consumer_config(
-                subjects.lane_name_of(endpoint_id),
-                ack_wait_s=self._settings.ack_wait_s,
-                filter_subject=subjects.retry_subject_of(endpoint_id),
-            ),
-        )
+        name, subject = subjects.lane_name_of(endpoint_id), subjects.retry_subject_of(endpoint_id)
+        config = consumer_config(name, ack_wait_s=self._settings.ack_wait_s, filter_subject=subject)
+        await assert_consumer(self._client, subjects.RETRY, config)
 
     def _serve(self, endpoint_id: str) -> None:
         if endpoint_id in self.lanes:
@@ -249,17 +240,6 @@ class Lanes:
     def _leave(self, endpoint_id: str) -> None:
         self.lanes.pop(endpoint_id).task.cancel()
         log.info("lane-left", endpoint_id=endpoint_id)
-
-    async def _pause_until(self, endpoint_id: str, until: datetime) -> None:
-        with contextlib.suppress(
-            StreamUnavailable
-        ):  # without it the lane asks the breaker message by message
-            await request_api(
-                self._client,
-                f"CONSUMER.PAUSE.{subjects.RETRY}.{subjects.lane_name_of(endpoint_id)}",
-                {"pause_until": until.isoformat().replace("+00:00", "Z")},
-                absent_ok=True,
-            )
 
     async def _advised(self, message: Msg) -> None:
         if ".CREATED." in message.subject or ".DELETED." in message.subject:

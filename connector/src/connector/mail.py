@@ -10,9 +10,8 @@ from mailchute.delivery import WebhookDelivery, delivery_id_of
 from mailchute.errors import ContentMissing, NewerVersion, TransientError, Undecodable
 from mailchute.eventlog import event_log
 from mailchute.jetstream import Publisher
-from mailchute.journal import Event, Kind, event_id_of
 from mailchute.mail import MailObject
-from mailchute.parsed import MailSummary, ParseAnswer
+from mailchute.parsed import ParseAnswer
 from mailchute.verdicts import ScanReport, Security
 
 from connector.answer import NotNow, Refused, value_of
@@ -22,6 +21,7 @@ from connector.content import Contents
 from connector.delivery import Delivery
 from connector.function import Function, FunctionAway, FunctionBroke
 from connector.journal import Journal
+from connector.told import accepted, carried_on
 
 BROKE_MAX = 3  # a mail that brings a function down this often is worked on without it
 NAK_SOON_S = 1.0
@@ -81,7 +81,7 @@ class MailStage:
                 duration_s=delay_s,
             )
             if delivery.num_delivered == 1:  # people see it in the log while it waits
-                await self._journal.tell(_accepted(mail, delivery.sequence))
+                await self._journal.tell(accepted(mail, delivery.sequence))
             await delivery.nak(delay_s)
         except ContentMissing as error:
             if delivery.num_delivered < MISSING_MAX:
@@ -124,14 +124,14 @@ class MailStage:
         except _Dead as dead:
             await self._burial.of_mail(mail, wire.encode(mail), stage=dead.stage, reason=str(dead), run=run)
             if run == "0":
-                await self._journal.tell(_accepted(mail, sequence))
+                await self._journal.tell(accepted(mail, sequence))
             return
         endpoint_ids: tuple[str, ...] = ()
         if parsed.decision == "deliver":
             endpoint_ids = await self._publish(mail, parsed, sequence, run, endpoint_id)
-        events = [_outcome(mail, parsed, run, endpoint_ids)]
+        events = [carried_on(mail, parsed, run, endpoint_ids)]
         if run == "0":
-            events.insert(0, _accepted(mail, sequence))
+            events.insert(0, accepted(mail, sequence))
         await self._journal.tell(*events)
 
     async def _scanned(self, mail: MailObject, record: bytes, *, is_last_try: bool) -> bytes:
@@ -238,49 +238,3 @@ class _Dead(Exception):
     def __init__(self, stage: str, reason: str) -> None:
         super().__init__(reason)
         self.stage = stage
-
-
-def _accepted(mail: MailObject, sequence: int) -> Event:
-    summary = MailSummary(
-        message_id=None,
-        recipient=str(mail.envelope.forward_path),
-        subject="",
-        size_octets=mail.size_octets,
-    )
-    return _event(
-        mail,
-        "accepted",
-        "0",
-        mail.received_at,
-        mail_sequence=sequence,
-        retention_s=mail.alias.retention_s,
-        summary=summary,
-    )
-
-
-def _outcome(mail: MailObject, parsed: ParseAnswer, run: str, endpoint_ids: tuple[str, ...]) -> Event:
-    is_owed = parsed.decision == "deliver"
-    return _event(
-        mail,
-        "parsed" if is_owed else "rejected",
-        run,
-        datetime.now(UTC),
-        endpoint_ids=endpoint_ids,
-        summary=parsed.summary,
-        objects=parsed.objects,
-        reason=None if is_owed else parsed.rule,
-    )
-
-
-def _event(mail: MailObject, kind: Kind, run: str, at: datetime, **more: object) -> Event:
-    return Event(
-        id=event_id_of(kind, mail.id, run=run),
-        kind=kind,
-        at=at,
-        mail_id=mail.id,
-        run=run,
-        account_id=mail.alias.account_id,
-        domain_id=mail.alias.domain_id,
-        alias_id=mail.alias.alias_id,
-        **more,  # type: ignore[arg-type]
-    )

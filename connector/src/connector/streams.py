@@ -14,9 +14,9 @@ from mailchute.eventlog import EventLog
 from mailchute.stored import request_api
 from nats.aio.client import Client
 
+from connector.consumers import SECOND_NS, assert_consumer, consumer_config
 from connector.settings import Settings
 
-SECOND_NS = 1_000_000_000
 MAIL_DUPLICATE_WINDOW_S = 7_200  # a resend after a lost 250 (DESIGN, 4)
 DUPLICATE_WINDOW_S = 120  # the server keeps each id in memory this long
 RETRY_MAX_CONSUMERS = 10_000  # 2.15 caps a stream at 1,000 unless it says otherwise itself
@@ -96,29 +96,6 @@ def config_of(stream: _Stream, settings: Settings) -> dict[str, Any]:
     return config
 
 
-def consumer_config(durable: str, *, ack_wait_s: float, filter_subject: str | None = None) -> dict[str, Any]:
-    """
-    Return a pull consumer's configuration: no limits but its lease.
-
-    No BackOff: it does not apply to nak and adds wrongly to its delay. max_ack_pending -1: a delayed
-    nak counts against it, and would stop everyone (facts: reliability 1.3).
-    """
-    config: dict[str, Any] = {
-        "name": durable,
-        "durable_name": durable,
-        "deliver_policy": "all",
-        "ack_policy": "explicit",
-        "ack_wait": int(ack_wait_s * SECOND_NS),
-        "max_deliver": -1,
-        "max_ack_pending": -1,
-        "replay_policy": "instant",
-        "max_waiting": 512,
-    }
-    if filter_subject is not None:
-        config["filter_subject"] = filter_subject
-    return config
-
-
 async def assert_streams(client: Client, settings: Settings) -> None:
     """
     Create what is missing and set right what differs.
@@ -139,19 +116,6 @@ async def assert_streams(client: Client, settings: Settings) -> None:
         (subjects.JOURNAL, JOURNAL_DURABLE),
     ):
         await assert_consumer(client, name, consumer_config(durable, ack_wait_s=settings.ack_wait_s))
-
-
-async def assert_consumer(client: Client, stream: str, config: dict[str, Any]) -> None:
-    """Create the consumer, or leave it as it is where it is the same. Raises: StreamUnavailable."""
-    subject = f"CONSUMER.CREATE.{stream}.{config['name']}"
-    if "filter_subject" in config:
-        subject = f"{subject}.{config['filter_subject']}"
-    await request_api(client, subject, {"stream_name": stream, "config": config})
-
-
-async def remove_consumer(client: Client, stream: str, durable: str) -> None:
-    """Remove the consumer; one that is gone is no error. Raises: StreamUnavailable."""
-    await request_api(client, f"CONSUMER.DELETE.{stream}.{durable}", {}, absent_ok=True)
 
 
 async def check_durability(settings: Settings, log: EventLog) -> None:

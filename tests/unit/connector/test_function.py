@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
+from connector.answer import AWAY
 from connector.batch import FunctionAnswer
-from connector.function import Function, FunctionAway, FunctionBroke
+from connector.function import REFUSALS_MAX, Function, FunctionAway, FunctionBroke
 from mailchute import wire
 
-from connector import function as module
 from tests.unit.connector.rooms import eventually
 
 
@@ -147,7 +147,7 @@ def test_a_function_that_is_down_is_waited_for_and_counts_against_no_value() -> 
     run(work)
 
 
-@pytest.mark.parametrize("status", sorted(module.AWAY))
+@pytest.mark.parametrize("status", sorted(AWAY))
 def test_statuses_that_mean_away(status: int) -> None:
     async def work() -> None:
         async with calling() as (served, function):
@@ -223,5 +223,26 @@ def test_a_suspect_is_called_with_no_other_beside_it() -> None:
             others += [asyncio.ensure_future(function.call(b"a")) for _ in range(3)]
             await asyncio.gather(*others)
             assert together == [1]
+
+    run(work)
+
+
+def test_a_503_in_the_functions_own_words_is_about_the_value_until_nothing_else_is_heard() -> None:
+    async def work() -> None:
+        async with calling() as (served, function):
+            words = b'{"error": "the storage of this account", "type": "StorageUnavailable"}'
+
+            async def one_account(body: bytes) -> FunctionAnswer:
+                return FunctionAnswer(503, words) if body == b"x" else FunctionAnswer(200, body)
+
+            served.work = one_account
+            for _ in range(20):
+                assert (await function.call(b"x")).status == 503
+                assert (await function.call(b"a")).status == 200
+            assert function.is_there.is_set()
+            for _ in range(REFUSALS_MAX):
+                assert (await function.call(b"x")).status == 503
+            with pytest.raises(FunctionAway):
+                await function.call(b"x", hold_s=0)
 
     run(work)

@@ -9,6 +9,7 @@ import pytest
 from connector.lanes import Lanes
 from mailchute import subjects, wire
 from mailchute.delivery import AttemptOutcome, AttemptRequest, WebhookDelivery, delivery_id_of
+from mailchute.errors import StreamUnavailable
 from mailchute.stored import request_api
 
 from tests.servers.nats import NatsServer
@@ -44,6 +45,15 @@ def owed_by(endpoint_id: str, number: int) -> WebhookDelivery:
         mail_sequence=1,
         created_at=mail.received_at,
     )
+
+
+async def divert(lanes: Lanes, owed: WebhookDelivery) -> None:
+    """Until it is there: a server that makes and removes the same consumer at once may refuse."""
+    while True:
+        try:
+            return await lanes.divert(owed, None)
+        except StreamUnavailable:
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("how", ["fails", "hangs"])
@@ -132,8 +142,7 @@ def test_publishing_that_races_with_a_lanes_removal_strands_none(nats_server: Na
         async with house(nats_server, lane_idle_s=0.0) as built, running(built.settings) as other:
             owed = [owed_by(f"end_{number % 3}", number) for number in range(150)]
             for number, each in enumerate(owed):
-                lanes: Lanes = (built.pipeline, other)[number % 2].lanes
-                await lanes.divert(each, None)
+                await divert((built.pipeline, other)[number % 2].lanes, each)
                 await asyncio.sleep(0.01)
             wanted = {each.mail_id for each in owed}
             await eventually(lambda: wanted <= {mail_id for _, mail_id in built.functions.posts})
@@ -194,13 +203,17 @@ def test_a_fresh_message_delivered_a_second_time_is_diverted_not_posted_beside_o
     run(work)
 
 
-def test_a_delivery_that_came_to_the_lane_untried_begins_its_schedule_there(nats_server: NatsServer) -> None:
+def test_a_delivery_that_came_to_the_lane_untried_is_dead_by_its_age_all_the_same(
+    nats_server: NatsServer,
+) -> None:
     async def work() -> None:
-        async with house(nats_server, gaps_s=(0, 0.1, 0.1)) as built:
+        async with house(nats_server, gaps_s=(0, 0.5, 0.5)) as built:
             built.functions.endpoints["end_a"] = fails
             await built.pipeline.lanes.divert(owed_by("end_a", 1), None)
             await eventually(lambda: built.functions.of_kind("dead"))
-            assert [event.attempt for event in built.functions.of_kind("attempted")] == [1, 2, 3]
+            attempts = [event.attempt for event in built.functions.of_kind("attempted")]
+            assert attempts == sorted(attempts)
+            assert attempts[-1] == 3
             await eventually(built.is_quiet)
 
     run(work)

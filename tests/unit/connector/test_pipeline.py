@@ -88,3 +88,43 @@ def test_many_mails_ride_few_calls(nats_server: NatsServer) -> None:
             assert len(set(built.functions.posts)) == 400
 
     run(work)
+
+
+def test_draining_ends_what_is_in_hand_and_begins_nothing(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server, is_running=False) as built:
+            began = asyncio.Event()
+
+            async def slowly(_: object) -> object:
+                began.set()
+                await asyncio.sleep(0.3)
+                return outcome()
+
+            built.functions.endpoints["end_a"] = slowly
+            for _ in range(30):
+                await built.accept(mail_for("end_a"))
+            async with running(built.settings):
+                await began.wait()
+            posted = len(built.functions.posts)
+            assert len(set(built.functions.posts)) == posted
+            client = built.publisher.client
+            info = await client.jetstream().consumer_info(subjects.DELIVERY, "delivery")
+            assert info.num_ack_pending == 0 or info.num_redelivered == 0
+            async with running(built.settings):
+                await eventually(lambda: len(built.functions.of_kind("delivered")) == 30)
+                await eventually(built.is_quiet)
+            assert len(built.functions.posts) == 30  # nothing was POSTed twice
+
+    run(work)
+
+
+def test_a_mail_goes_on_at_once_when_nothing_else_does(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server) as built:
+            for _ in range(20):
+                mail = mail_for("end_a")
+                await built.accept(mail)
+                await eventually(lambda m=mail: ("end_a", m.id) in built.functions.posts)
+            assert built.functions.calls["scan batch"] == 0
+
+    run(work)

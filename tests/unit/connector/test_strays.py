@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from connector.consumers import assert_consumer, consumer_config
 from connector.leaks import states
-from connector.streams import assert_consumer, consumer_config
 from mailchute import subjects, wire
 
 from tests.servers.nats import NatsServer

@@ -1,0 +1,100 @@
+"""What the journal is told: one event for each fact about a mail or a delivery."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mailchute.delivery import AttemptOutcome, WebhookDelivery
+from mailchute.journal import Event, Kind, event_id_of
+from mailchute.mail import MailObject
+from mailchute.parsed import MailSummary, ParseAnswer
+from mailchute.schedule import attempt_number_of
+
+from connector.attempt import schedule_begins_at
+
+
+def accepted(mail: MailObject, sequence: int) -> Event:
+    summary = MailSummary(
+        message_id=None,
+        recipient=str(mail.envelope.forward_path),
+        subject="",
+        size_octets=mail.size_octets,
+    )
+    return _mail_event(
+        mail,
+        "accepted",
+        "0",
+        mail.received_at,
+        mail_sequence=sequence,
+        retention_s=mail.alias.retention_s,
+        summary=summary,
+    )
+
+
+def carried_on(mail: MailObject, parsed: ParseAnswer, run: str, endpoint_ids: tuple[str, ...]) -> Event:
+    is_owed = parsed.decision == "deliver"
+    return _mail_event(
+        mail,
+        "parsed" if is_owed else "rejected",
+        run,
+        datetime.now(UTC),
+        endpoint_ids=endpoint_ids,
+        summary=parsed.summary,
+        objects=parsed.objects,
+        reason=None if is_owed else parsed.rule,
+    )
+
+
+def _mail_event(mail: MailObject, kind: Kind, run: str, at: datetime, **more: object) -> Event:
+    return Event(
+        id=event_id_of(kind, mail.id, run=run),
+        kind=kind,
+        at=at,
+        mail_id=mail.id,
+        run=run,
+        account_id=mail.alias.account_id,
+        domain_id=mail.alias.domain_id,
+        alias_id=mail.alias.alias_id,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def attempted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[float, ...]) -> tuple[Event, ...]:
+    """Return what is told of an attempt: that it was made, and, if so, that it delivered."""
+    age_s = (outcome.started_at - schedule_begins_at(owed)).total_seconds()
+    # By age, like the schedule: attempts made by hand or after a crash count as the one they follow.
+    attempt = attempt_number_of(owed.id, age_s=age_s, gaps_s=gaps_s)
+    stamp = int(outcome.started_at.timestamp() * 1_000)
+    made = _owed_event(
+        owed,
+        "attempted",
+        event_id_of("attempted", owed.mail_id, run=owed.run, endpoint_id=owed.endpoint_id, attempt=stamp),
+        outcome.started_at,
+        attempt=attempt,
+        outcome=outcome,
+    )
+    if outcome.result != "delivered":
+        return (made,)
+    done = _owed_event(
+        owed,
+        "delivered",
+        event_id_of("delivered", owed.mail_id, run=owed.run, endpoint_id=owed.endpoint_id),
+        datetime.now(UTC),
+    )
+    return made, done
+
+
+def _owed_event(owed: WebhookDelivery, kind: str, event_id: str, at: datetime, **more: object) -> Event:
+    return Event(
+        id=event_id,
+        kind=kind,  # type: ignore[arg-type]
+        at=at,
+        mail_id=owed.mail_id,
+        run=owed.run,
+        account_id=owed.account_id,
+        domain_id=owed.domain_id,
+        alias_id=owed.alias_id,
+        endpoint_id=owed.endpoint_id,
+        delivery_id=owed.id,
+        **more,  # type: ignore[arg-type]
+    )
