@@ -26,7 +26,7 @@ _ANCHOR = re.compile(
     re.DOTALL,
 )
 _SHOWN_HOST = re.compile(
-    r"(?:https?://)?((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?=[/\s<:?]|$)", re.IGNORECASE
+    r"(?:https?://)?((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?:[/:?#]\S*)?", re.IGNORECASE
 )
 _TAG = re.compile(r"<[^>]{0,500}>")
 _SKELETON = str.maketrans("013456789|!", "oieasgtbgll")
@@ -56,7 +56,7 @@ def links_of(text: str, html: str, *, known: Collection[str] = ()) -> Links:
     found.urls = list(dict.fromkeys(itertools.islice(_urls_in(text, html), LINKS_MAX_COUNT)))
     found.hosts = list(dict.fromkeys(host for host in map(host_of, found.urls) if host))
     for href, inner in _ANCHOR.findall(html)[:LINKS_MAX_COUNT]:
-        shown = _SHOWN_HOST.fullmatch(_TAG.sub("", inner).strip().partition("/")[0] or "x")
+        shown = _SHOWN_HOST.fullmatch(_TAG.sub("", inner).strip())
         host = host_of(href)
         if shown and host and not _are_related(shown[1].lower(), host):
             found.mismatched.append(host)
