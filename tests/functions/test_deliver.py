@@ -8,36 +8,22 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from mailchute import tables, wire
+from mailchute import wire
 from mailchute.database import Database
 from mailchute.delivery import AttemptOutcome
 from mailchute.errors import BadSetting
 from mailchute.function import Answer, Call
-from mailchute.installation import establish
-from mailchute.sealing import Keyring, Place
 
 from functions.deliver import handler
+from tests.functions.test_deliver_served import KEY, add_endpoints
 from tests.servers.dns import DnsServer
 from tests.servers.sink import Sink
-from tests.unit.deliver.given import AT, SECRET, request
-
-KEY = b"k" * 32
+from tests.unit.deliver.given import SECRET, request
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
-    with database.write() as connection:
-        for table, columns in (
-            (tables.account, {"id": "acc_1", "name": "one", "retention_s": 3600}),
-            (tables.domain, {"id": "dom_1", "account_id": "acc_1", "name": "inbox.test"}),
-            (
-                tables.alias,
-                {"id": "als_1", "account_id": "acc_1", "domain_id": "dom_1", "name": "a", "kind": "exact"}
-                | {"match": "a"},
-            ),
-        ):
-            connection.execute(sa.insert(table).values(created_at=AT, **columns))
     yield database
     database.close()
 
@@ -53,15 +39,6 @@ def environ(database_url: str, tmp_path: Path, dns: DnsServer) -> dict[str, str]
     }
 
 
-def add_endpoint(database: Database, url: str) -> None:
-    with database.write() as connection:
-        sealer = establish(connection, Keyring((KEY,)))
-        place = Place(table="endpoint", column="secret", row_id="end_1", account_id="acc_1")
-        row = {"id": "end_1", "account_id": "acc_1", "alias_id": "als_1", "position": 0, "url": url}
-        row |= {"secret": sealer.seal(SECRET, place), "secret_is_generated": False}
-        connection.execute(sa.insert(tables.endpoint).values(enabled_at=AT, created_at=AT, **row))
-
-
 def called() -> Answer:
     return handler.handle(Call(body=wire.encode(request())))
 
@@ -70,7 +47,7 @@ def test_a_mail_goes_to_the_name_its_endpoint_has(
     database: Database, environ: dict[str, str], dns: DnsServer, sink: Sink
 ) -> None:
     dns.zone["hooks.test"] = {"A": ["127.0.0.1"]}
-    add_endpoint(database, sink.url("/hook", host="hooks.test"))
+    add_endpoints(database, {"end_1": sink.url("/hook", host="hooks.test")})
     handler.start(environ)
     answer = called()
     assert answer.status == 200
@@ -84,7 +61,7 @@ def test_an_endpoint_that_fails_is_a_value_of_a_200(
     database: Database, environ: dict[str, str], sink: Sink
 ) -> None:
     sink.program("/hook", 500)
-    add_endpoint(database, sink.url("/hook"))
+    add_endpoints(database, {"end_1": sink.url("/hook")})
     handler.start(environ)
     answer = called()
     assert answer.status == 200
@@ -92,8 +69,7 @@ def test_an_endpoint_that_fails_is_a_value_of_a_200(
 
 
 def test_an_endpoint_nobody_knows_is_refused(database: Database, environ: dict[str, str]) -> None:
-    with database.write() as connection:
-        establish(connection, Keyring((KEY,)))
+    add_endpoints(database, {})
     handler.start(environ)
     assert wire.decode(called().body, AttemptOutcome).result == "refused"
 

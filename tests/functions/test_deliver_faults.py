@@ -121,6 +121,26 @@ def test_an_answer_before_the_body_was_read_is_heard() -> None:
     assert "include less" in outcome.reason
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_who_takes_a_connection_and_never_reads_holds_the_attempt_no_longer_than_its_time(
+    scheme: str,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/"
+        known = endpoint(url, body_limit_octets=100_000_000)
+        outcome = attempts(known, timeout_s=1.5).make(request(b"x" * 50_000_000))
+    assert (outcome.result, outcome.status) == ("failed", None)
+    assert "in time" in outcome.reason or "did not answer within" in outcome.reason
+
+
+def test_a_dns_that_keeps_still_ends_the_attempt_in_its_time(dns: DnsServer, resolve: Any) -> None:
+    dns.zone["silent.test"] = "timeout"
+    outcome = attempts(endpoint("https://silent.test/"), resolve=resolve, timeout_s=1.5).make(request())
+    assert (outcome.result, outcome.status) == ("failed", None)
+    assert "the DNS did not answer for silent.test" in outcome.reason
+    assert outcome.duration_s < 5
+
+
 def test_https_is_checked_for_the_name_while_the_pinned_address_is_dialled(
     tls_sink: Callable[..., Sink], authority: Authority, resolve: Any
 ) -> None:
