@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from mailchute.errors import BadSetting
 
 from mailchute_cli.ports import free_port
@@ -104,8 +105,8 @@ class Home:
         """
         path = self.directory / "ports.json"
         try:
-            known: dict[str, int] = json.loads(path.read_text())
-        except (OSError, ValueError):
+            known = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
+        except (OSError, msgspec.MsgspecError):  # not there yet, or not as we wrote it
             known = {}
         for name in names:
             of_others = {port for other, port in known.items() if other != name}
