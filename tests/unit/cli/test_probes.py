@@ -87,9 +87,8 @@ def test_where_nobody_listens_nothing_works(probe: Callable[[int], object]) -> N
 
 def test_the_signature_is_the_one_botocore_makes() -> None:
     now = dt.datetime(2026, 11, 21, 9, 0, tzinfo=dt.UTC)
-    ours = probes.presigned(
-        "http://127.0.0.1:9", "bucket", "a b/ü", ("AK", "SK"), "eu-1", method="PUT", now=now
-    )
+    key = ("AK", "SK")
+    ours = probes.presigned("http://127.0.0.1:9", "bucket", "a b/ü", key, "eu-1", method="PUT", now=now)
     request = AWSRequest("PUT", "http://127.0.0.1:9/bucket/a%20b/%C3%BC")
     request.context["timestamp"] = "20261121T090000Z"
     auth = S3SigV4QueryAuth(Credentials(*key), "s3", "eu-1", expires=60)
