@@ -263,5 +263,33 @@ def test_512_hanging_calls_do_not_stop_a_healthy_one(sink: Sink) -> None:
     assert outcomes == ["failed"] * 512
 
 
+def test_an_endpoint_that_dies_and_comes_back_has_every_mail_that_counts_as_delivered(sink: Sink) -> None:
+    make = attempts(endpoint(sink.url("/hook"))).make
+    results: dict[str, str] = {}
+    is_over = threading.Event()
+
+    def deliver(sender: int) -> None:
+        number = 0
+        while not is_over.is_set():
+            number += 1
+            mail_id = f"msg_{sender}_{number}"
+            results[mail_id] = make(request(delivery={"mail_id": mail_id})).result
+
+    threads = [threading.Thread(target=deliver, args=(sender,)) for sender in range(8)]
+    for thread in threads:
+        thread.start()
+    for seen in (20, 40, 60):
+        sink.wait_for("/hook", seen)
+        sink.kill()
+        sink.start()
+    sink.wait_for("/hook", 100)
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    received = {post.header("webhook-id") for post in sink.posts("/hook")}
+    assert {mail_id for mail_id, result in results.items() if result == "delivered"} <= received
+    assert set(results.values()) == {"delivered", "failed"}
+
+
 def test_tls_of_old_versions_is_refused() -> None:
     assert Identities().of(None).tls.minimum_version == ssl.TLSVersion.TLSv1_2
