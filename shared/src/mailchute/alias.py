@@ -63,4 +63,5 @@ class AliasSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     spam_enabled: bool = True
     spam_threshold: float = SPAM_THRESHOLD
     retention_s: int = RETENTION_S
+    captures: tuple[str, ...] = ()  # what the pattern's groups (or *, ?) stood for; () for no pattern
     requires_tls: bool = False  # of its domain: no mail over a session in clear

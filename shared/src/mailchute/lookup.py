@@ -48,7 +48,12 @@ def alias_of(connection: sa.Connection, path: Path) -> AliasSnapshot | None:
     chosen = order[0]
     is_whole = chosen.kind == "exact" and chosen.match == local_part
     written_tag = path.local_part.partition("+")[2]
-    return _snapshot(connection, chosen, tag=written_tag if plus and tag and not is_whole else None)
+    return _snapshot(
+        connection,
+        chosen,
+        tag=written_tag if plus and tag and not is_whole else None,
+        captures=_captures(chosen.match, path.local_part) if chosen.kind in ("glob", "regex") else (),
+    )
 
 
 def domain_candidates(name: str) -> list[str]:
@@ -106,7 +111,9 @@ def place_of(row: Any, column: str) -> Place:
     return Place(table="endpoint", column=column, row_id=row.id, account_id=row.account_id)
 
 
-def _snapshot(connection: sa.Connection, row: Any, *, tag: str | None) -> AliasSnapshot:
+def _snapshot(
+    connection: sa.Connection, row: Any, *, tag: str | None, captures: tuple[str, ...]
+) -> AliasSnapshot:
     endpoints = connection.execute(_ENDPOINTS, {"alias_id": row.alias_id})
     rules = connection.execute(_RULES, {"alias_id": row.alias_id})
     return AliasSnapshot(
@@ -125,16 +132,23 @@ def _snapshot(connection: sa.Connection, row: Any, *, tag: str | None) -> AliasS
         spam_enabled=row.spam_enabled,
         spam_threshold=row.spam_threshold,
         retention_s=row.retention_s,
+        captures=captures,
     )
 
 
 @lru_cache(maxsize=4096)
 def _pattern(text: str) -> Any:
-    return re2.compile(text)
+    return re2.compile(f"(?i){text}")
 
 
 def _matches(pattern: str, local_part: str) -> bool:
-    return _pattern(pattern).fullmatch(local_part.encode(errors="replace").decode()) is not None
+    return _pattern(pattern).fullmatch(_storable(local_part)) is not None
+
+
+def _captures(pattern: str, local_part: str) -> tuple[str, ...]:
+    """Return what the groups stood for, as the sender wrote it."""
+    match = _pattern(pattern).fullmatch(_storable(local_part))
+    return tuple(group or "" for group in match.groups()) if match else ()
 
 
 def _storable(text: str) -> str:

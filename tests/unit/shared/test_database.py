@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from mailchute.database import Database, check_migrated, migrate
+from mailchute.database import REVISION, Database, check_migrated, migrate
 from mailchute.errors import BadSetting, DatabaseUnavailable, SecretUnreadable
 from mailchute.installation import establish, open_sealer
 from mailchute.migrations import current, head
@@ -27,6 +27,10 @@ def test_the_migrations_go_up_and_down_and_up_again(empty_database_url: str) -> 
             assert tables == (set(metadata.tables) if found else set())
     check_migrated(database)
     database.close()
+
+
+def test_the_release_needs_the_newest_migration() -> None:
+    assert head() == REVISION
 
 
 def test_the_migrations_make_the_tables_the_code_knows(database_url: str) -> None:
@@ -66,6 +70,14 @@ def test_an_unmigrated_database_is_named_with_what_to_do(empty_database_url: str
     database = Database(empty_database_url)
     with pytest.raises(BadSetting, match="run `mailchute migrate`"):
         check_migrated(database)
+    database.close()
+
+
+def test_a_database_of_a_newer_release_is_worked_with_while_an_upgrade_is_rolling(database_url: str) -> None:
+    database = Database(database_url)
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    check_migrated(database)
     database.close()
 
 

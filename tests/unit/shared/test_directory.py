@@ -130,6 +130,16 @@ def test_the_order_is_exact_then_plus_tag_then_pattern_by_priority_then_catch_al
         assert len(found.endpoints) == 1
 
 
+def test_what_a_patterns_groups_stood_for_is_told_as_it_was_written(rows: Rows, directory: Directory) -> None:
+    rows.domain("inbox.test")
+    rows.alias("*-order-?", "inbox.test", "glob", "(.*)-order-(.)")
+    rows.alias("/t([0-9]+)(x)?/", "inbox.test", "regex", "t([0-9]+)(x)?")
+    for local_part, captures in (("Ann-ORDER-7", ("Ann", "7")), ("T42", ("42", "")), ("t1x", ("1", "x"))):
+        found = directory.find(Path(local_part, "inbox.test"))
+        assert found is not None
+        assert found.captures == captures
+
+
 def test_what_is_nobodys_is_none(rows: Rows, directory: Directory) -> None:
     rows.domain("inbox.test")
     rows.alias("support", "inbox.test")

@@ -65,7 +65,7 @@ def test_a_whole_file_is_what_it_wants() -> None:
     )
     assert (invoices.inline_limit_octets, invoices.spam_threshold) == (65_536, 6.5)
     assert (orders.kind, orders.match, orders.priority) == ("glob", "order\\-(.*)", 7)
-    assert (tickets.kind, tickets.match) == ("regex", "(?i)ticket-([0-9]+)")
+    assert (tickets.kind, tickets.match) == ("regex", "ticket-([0-9]+)")
     assert (rest.kind, rest.match) == ("catch-all", "")
 
 

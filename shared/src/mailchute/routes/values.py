@@ -131,7 +131,7 @@ def _checked_regex(name: str) -> str:
         raise ValueError('is no pattern; expected "/…/" with an RE2 expression between')
     if len(name) > PATTERN_MAX_CHARACTERS:
         raise ValueError(f"is longer than {PATTERN_MAX_CHARACTERS} characters")
-    text = "(?i)" + name[1:-1]
+    text = name[1:-1]
     options = re2.Options()
     options.log_errors = False
     try:
