@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from .connection import Connection, Route
 
-IDLE_MAX_S = 4.0  # Node and uvicorn close after 5 s: rather redial than meet a closing connection
+# Most servers close earlier (Node and uvicorn after 5 s), which is_stale sees and a redial mends; firewalls
+# forget an idle connection silently, which costs an attempt its whole time.
+IDLE_MAX_S = 30.0
 IDLE_MAX_COUNT = 1_024  # file descriptors held for nothing but speed
 SWEEP_S = 2.0
 
