@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 STOP_S = 20.0
 POLL_S = 0.005
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class NotReady(Exception):
@@ -56,6 +58,7 @@ def running(
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - the bench has one thread
         )
     try:
         if ready is not None:
@@ -97,6 +100,10 @@ def _name_of(process: subprocess.Popen[bytes]) -> str:
     words = process.args
     assert isinstance(words, list)
     return " ".join(Path(word).name for word in words[:3])
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
