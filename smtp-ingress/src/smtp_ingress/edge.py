@@ -36,6 +36,7 @@ class Guest(Protocol):
     """A session, as far as a server that is closing deals with it."""
 
     def close_when_idle(self) -> None: ...
+    def say(self, reply: str) -> None: ...
     def end(self) -> None: ...
 
 
@@ -132,6 +133,7 @@ class Edge:
             session.close_when_idle()
         await _until(lambda: not self.sessions and not self._accepting, self.settings.timers.drain_s)
         for session in list(self.sessions):
+            session.say(replies.CLOSING.format(hostname=self.settings.hostname))
             session.end()
         if self._accepting:
             await asyncio.wait(self._accepting, timeout=self.settings.timers.publish_s)

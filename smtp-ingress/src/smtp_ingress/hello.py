@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from smtp_ingress import replies
 from smtp_ingress.connection import Connection
@@ -30,11 +31,8 @@ class Hello(Connection):
     async def ehlo(self, hostname: str | None) -> None:
         await self._hello(hostname, "EHLO")
         self.is_extended = True
-        offers = [self.hostname, f"SIZE {self.edge.settings.limits.message_octets}", "8BITMIME", "SMTPUTF8"]
-        offers += ["PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING"]
-        if self.edge.tls_context is not None and self.tls is None:
-            offers.append("STARTTLS")
-        await self.push("\r\n".join([*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}"]))
+        has_starttls = self.edge.tls_context is not None and self.tls is None
+        await self.push(_offers(self.hostname, self.edge.settings.limits.message_octets, has_starttls))
 
     async def help(self, arg: str | None) -> None:
         await self.push("214 2.0.0 " + "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY STARTTLS")
@@ -68,3 +66,11 @@ class Hello(Connection):
         await self.drop_transaction()
         self.helo_name = name
         self.is_extended = False
+
+
+@lru_cache(4)
+def _offers(hostname: str, message_octets: int, has_starttls: bool) -> str:
+    """Return the reply to EHLO: exactly what is kept."""
+    lines = [hostname, f"SIZE {message_octets}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
+    lines += ["ENHANCEDSTATUSCODES", "CHUNKING", *(["STARTTLS"] if has_starttls else [])]
+    return "\r\n".join([*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"])

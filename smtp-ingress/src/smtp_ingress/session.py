@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -72,12 +73,17 @@ class Session(Hello):
                 raise
             await self.push(refusal.reply)
         except MailchuteError as error:
-            self.edge.log.warning("not-now", reason=f"{type(error).__name__}: {error}")
+            self.edge.log.warning("not-now", reason=type(error).__name__)
+            self.edge.log.debug("not-now-because", reason=str(error))  # may hold an address
             await self.push(refusal_of(error).reply)
         except (EOFError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever broke is ours, and the client tries again
-            self.edge.log.error("broken", error=error)
+            # The text of an exception may hold what the client said; where it came from does not.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            self.edge.row.count("errors")
+            self.edge.log.error("broken", reason=f"{type(error).__name__} at {where.name}:{where.lineno}")
+            self.edge.log.debug("broken-because", reason="".join(traceback.format_exception(error)))
             await self.drop_transaction()
             await self.push(replies.NOT_NOW)
 
