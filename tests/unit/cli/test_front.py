@@ -1,0 +1,136 @@
+"""The HTTP port for people passes calls on, tells functions who is not here, and keeps its bounds."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from mailchute_cli import front
+
+Reply = tuple[int, bytes]
+
+
+class Function(BaseHTTPRequestHandler):
+    """Answers with what it was told, and notes the fields."""
+
+    seen: list[dict[str, str]]
+    gate = threading.Event()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append({name.lower(): value for name, value in self.headers.items()})
+        if body == b"wait":
+            self.gate.wait(20)
+        self.send_response(422 if body == b"never" else 200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b"answer to " + body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    Function.seen = []
+    Function.gate.clear()
+    function = ThreadingHTTPServer(("127.0.0.1", 0), Function)
+    urls = {
+        "scan": f"http://127.0.0.1:{function.server_port}/function/scan",
+        "away": "http://127.0.0.1:1/function/away",
+    }
+    server = front.Front(("127.0.0.1", 0), urls)
+    for each in (function, server):
+        threading.Thread(target=each.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield server.server_port
+    Function.gate.set()
+    for each in (server, function):
+        each.shutdown()
+        each.server_close()
+
+
+def call(port: int, path: str, body: bytes | None = b"x", method: str = "POST", **fields: str) -> Reply:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        headers = {name.replace("_", "-"): value for name, value in fields.items()}
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_a_call_is_passed_on_with_its_fields(port: int) -> None:
+    told = call(port, "/function/scan", b"mail", Content_Type="message/rfc822", Mail_Envelope="{}", TE="x")
+    assert told == (200, b"answer to mail")
+    [fields] = Function.seen
+    assert (fields["content-type"], fields["mail-envelope"]) == ("message/rfc822", "{}")
+    assert not {"te", "x-forwarded-for"} & fields.keys()
+
+
+def test_what_a_proxy_added_reaches_the_function_that_decides(port: int) -> None:
+    call(port, "/function/scan", X_Forwarded_For="192.0.2.1", Origin="https://page.example")
+    assert Function.seen[0]["x-forwarded-for"] == "192.0.2.1"
+    assert Function.seen[0]["origin"] == "https://page.example"
+
+
+@pytest.mark.parametrize(
+    ("peer", "is_here"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("192.0.2.1", False),
+        ("fe80::1%eth0", False),
+    ],
+)
+def test_only_this_machine_is_here(peer: str, is_here: bool) -> None:
+    assert front._is_here(peer) is is_here
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/function/nothing", 404), ("/function/", 404), ("/scan", 404), ("/function/scan/x", 404),
+        ("/function/../function/scan", 404), ("/", 404), ("/function/away", 503),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_404_and_what_is_away_is_503(port: int, path: str, status: int) -> None:
+    assert call(port, path)[0] == status
+
+
+def test_the_answer_of_a_function_is_passed_back_as_it_is(port: int) -> None:
+    assert call(port, "/function/scan", b"never") == (422, b"answer to never")
+
+
+def test_a_body_of_unknown_or_too_great_length_is_refused_unread(port: int) -> None:
+    assert call(port, "/function/scan", None, Transfer_Encoding="chunked")[0] == 411
+    assert call(port, "/function/scan", None, Content_Length=str(front.BODY_MAX_OCTETS + 1))[0] == 413
+    assert Function.seen == []
+
+
+def test_over_its_slots_it_says_so(port: int) -> None:
+    waiting = [
+        threading.Thread(target=call, args=(port, "/function/scan", b"wait"))
+        for _ in range(front.CALLS_AT_ONCE)
+    ]
+    for thread in waiting:
+        thread.start()
+    while len(Function.seen) < front.CALLS_AT_ONCE:
+        time.sleep(0.01)
+    assert call(port, "/function/scan")[0] == 429
+    Function.gate.set()
+    for thread in waiting:
+        thread.join()
+    assert call(port, "/function/scan")[0] == 200
+
+
+def test_a_person_is_told_what_there_is(port: int) -> None:
+    status, text = call(port, "/", None, "GET")
+    assert status == 200
+    assert b"/function/scan" in text
+    assert call(port, "/healthz", None, "GET") == (200, b"ok\n")
