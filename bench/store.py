@@ -28,7 +28,7 @@ from mailchute.installation import establish
 from mailchute.sealing import Keyring
 from mailchute.store import mails, routing
 from mailchute.store.accounts import ensure_account
-from mailchute.store.wanted import WantedAlias, WantedDomain, WantedEndpoint
+from mailchute.store.wanted import Wanted, WantedAlias, WantedDomain, WantedEndpoint
 
 ALIASES = 1_000
 ROUNDS = 400
@@ -95,7 +95,7 @@ def _fill(database: Database, count: int) -> tuple[str, list[MailPath]]:
         account_id = ensure_account(connection, now=now)
         changes = routing.apply(
             connection,
-            [WantedDomain(name="inbox.test", aliases=aliases)],
+            Wanted(domains=(WantedDomain(name="inbox.test", aliases=aliases),)),
             account_id=account_id,
             sealer=establish(connection, KEYRING),
             now=now,

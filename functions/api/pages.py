@@ -14,7 +14,7 @@ from mailchute.store import keys
 from mailchute.store.keys import ApiKey
 from werkzeug.exceptions import HTTPException
 
-from . import emails, routing
+from . import emails, routing, trail
 from .openapi import document
 from .operation import Operation, Request, Services
 from .problem import PROBLEM_JSON, Problem
@@ -22,7 +22,7 @@ from .problem import PROBLEM_JSON, Problem
 PREFIX = "/api/v1"
 BODY_MAX_OCTETS = 4 * 1024 * 1024  # a routes file of some 20,000 aliases
 RETRY_AFTER_S = 1
-OPERATIONS = (*emails.OPERATIONS, *routing.OPERATIONS)
+OPERATIONS = (*emails.OPERATIONS, *routing.OPERATIONS, *trail.OPERATIONS)
 
 log = event_log("api")
 

@@ -242,6 +242,18 @@ def test_routes_are_planned_applied_and_listed(api: Api) -> None:
     assert api("GET", f"/endpoints?aliasId={aliases[0]['id']}&limit=1")["nextCursor"] is None
 
 
+def test_every_change_stands_in_the_audit_trail_without_secrets(api: Api, stranger: Api) -> None:
+    api("PUT", "/routes", data=ROUTES)
+    first = api("GET", "/audit?limit=3")
+    rest = api("GET", f"/audit?limit=3&cursor={first['nextCursor']}")
+    assert rest["nextCursor"] is None
+    actions = [one["action"] for one in first["items"] + rest["items"]]
+    assert sorted(actions) == ["alias.add", "alias.add", "domain.add", "endpoint.add", "endpoint.add"]
+    assert "a secret of ours" not in str(first) + str(rest)
+    assert all(one["actor"].startswith("key_") for one in first["items"])
+    assert stranger("GET", "/audit")["items"] == []
+
+
 def test_mistakes_in_routes_are_told_by_line(api: Api) -> None:
     told = api("PUT", "/routes", status=422, data="version: 2\ndomains:\n  a.test: {x: nope}\n")
     assert [one["line"] for one in told["mistakes"]] == [1, 3]

@@ -30,7 +30,7 @@ def routes() -> None:
 @FILE
 def check(file: Path) -> None:
     """Say every mistake of FILE with its line; needs no database."""
-    domains = read_routes(file)
+    domains = read_routes(file).domains
     aliases = sum(len(domain.aliases) for domain in domains)
     print(f"{file}: {_count(len(domains), 'domain')}, {_count(aliases, 'alias')}, no mistakes")
 
@@ -97,7 +97,7 @@ def told(changes: Iterable[Change]) -> list[str]:
     counts = [
         _count(sum(1 for one in listed if (one.kind, one.what) == (kind, what)), what) + done
         for kind, done in (("add", " added"), ("change", " changed"), ("remove", " removed"))
-        for what in ("domain", "alias", "endpoint", "rules")
+        for what in ("account", "domain", "alias", "endpoint", "rules")
         if any((one.kind, one.what) == (kind, what) for one in listed)
     ]
     lines = [", ".join(counts)]

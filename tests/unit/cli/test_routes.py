@@ -157,6 +157,22 @@ def test_an_endpoint_disabled_by_its_receiver_stays_so(database: Database, appli
     assert endpoint_of(database)[1].is_disabled
 
 
+def test_the_retention_of_the_account_follows_the_file_within_its_plan(
+    database: Database, tmp_path: Path
+) -> None:
+    file = tmp_path / "routes.yml"
+    file.write_text("retention: 24h\n" + file_text(SUPPORT))
+    assert ("change", "account", "default") in brief(agree(file, database, Keyring((KEY,))))
+    assert endpoint_of(database)[0].retention_s == 86_400
+    with database.write() as connection:
+        connection.execute(sa.insert(tables.plan).values(name="free", retention_max_s=3_600, permissions=[]))
+        connection.execute(sa.update(tables.account).values(plan_name="free"))
+    with pytest.raises(BadSetting, match="86400 s is more than the 3600 s of the account's plan"):
+        agree(file, database, Keyring((KEY,)))
+    file.write_text(file_text(SUPPORT))
+    assert brief(agree(file, database, Keyring((KEY,)))) == [("change", "account", "default")]
+
+
 def test_all_that_is_secret_is_sealed(database: Database, applied: Any) -> None:
     applied(
         "support: {endpoints: [{url: https://a.example/1, secret: canary-1, basic_auth: 'u:canary-2', "

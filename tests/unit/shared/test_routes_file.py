@@ -14,6 +14,7 @@ SECRET = "whsec_" + "QUFB" * 8
 
 WHOLE = f"""
 version: 1
+retention: 24h
 domains:
   Inbox.test:
     support: https://api.example/tickets
@@ -43,7 +44,9 @@ domains:
 
 
 def test_a_whole_file_is_what_it_wants() -> None:
-    own, below = parse_routes(WHOLE)
+    wanted = parse_routes(WHOLE)
+    own, below = wanted.domains
+    assert wanted.retention_s == 86_400
     assert (own.name, below.name) == ("inbox.test", "*.inbox.test")
     support, no, invoices, orders, tickets, rest = own.aliases
     assert support == WantedAlias(
@@ -87,11 +90,13 @@ def rule(text: str) -> str:
         ("", 1, "the file is empty"),
         ("version: 1\ndomains: [", 2, "not YAML"),
         ("[" * 5000, 1, "not YAML"),
-        ("- version", 1, "expected a mapping with version, domains, found a list"),
+        ("- version", 1, "expected a mapping with version, retention, domains"),
         ("domains: {a.test: {x: https://a.example}}", 1, "version is missing"),
         ("version: 1", 1, "domains is missing"),
         ("version: 2\ndomains: {a.test: {x: https://a.example}}", 1, "version: this release reads version 1"),
         ("version: 1\ndomians: {}\ndomains: {a.test: {x: https://a}}", 2, "did you mean domains?"),
+        ("version: 1\nretention: soon\ndomains: {a.test: {x: https://a}}", 2, "write it as 90s, 30min, 24h"),
+        ("version: 1\nretention: 366d\ndomains: {a.test: {x: https://a}}", 2, "is over 365 days"),
         ("version: 1\ndomains:\n  a..test: {x: https://a}", 3, "domains › a..test: is no domain"),
         ("version: 1\ndomains:\n  a.test:\n", 3, "expected a mapping of aliases"),
         ("version: 1\ndomains:\n  a.test: {}\n", 3, "has no alias"),

@@ -14,7 +14,7 @@ from mailchute.store import audit, keys, mails, routing
 from mailchute.store.accounts import account_id_of, ensure_account
 from mailchute.store.endpoints import enable_endpoint
 from mailchute.store.listing import list_aliases, list_domains, list_endpoints
-from mailchute.store.wanted import WantedAlias, WantedDomain, WantedEndpoint
+from mailchute.store.wanted import Wanted, WantedAlias, WantedDomain, WantedEndpoint
 from mailchute.tables import api_key
 
 from functions.record.ledger import record
@@ -144,7 +144,9 @@ def test_routes_are_listed_without_secrets_unless_asked(connection: sa.Connectio
             ),
         ),
     )  # fmt: skip
-    routing.apply(connection, [wanted], account_id=account_id, sealer=sealer, now=NOW, actor="cli")
+    routing.apply(
+        connection, Wanted(domains=(wanted,)), account_id=account_id, sealer=sealer, now=NOW, actor="cli"
+    )
     (domain,) = list_domains(connection, account_id)
     (alias,) = list_aliases(connection, account_id, domain_id=domain.id)
     assert (domain.name, alias.address) == ("a.test", "one@a.test")
@@ -165,7 +167,7 @@ def test_an_endpoint_is_disabled_and_enabled_by_its_account_alone(connection: sa
         name="one", kind="exact", match="one", endpoints=(WantedEndpoint(url="https://a.example"),)
     )
     routing.apply(
-        connection, [WantedDomain(name="a.test", aliases=(alias,))],
+        connection, Wanted(domains=(WantedDomain(name="a.test", aliases=(alias,)),)),
         account_id=account_id, sealer=sealer, now=NOW, actor="cli",
     )  # fmt: skip
     (endpoint,) = list_endpoints(connection, account_id)

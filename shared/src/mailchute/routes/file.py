@@ -2,6 +2,7 @@
 The routes file: which address goes to which endpoint, under version control.
 
     version: 1
+    retention: 24h            # of a mail after its end; without it: 1h
     domains:
       inbox.example:
         support: https://api.example/tickets
@@ -20,6 +21,7 @@ from typing import cast, get_args
 from mailchute.alias import (
     BODY_LIMIT_OCTETS,
     INLINE_LIMIT_OCTETS,
+    RETENTION_S,
     SPAM_THRESHOLD,
     Action,
     Rule,
@@ -28,15 +30,16 @@ from mailchute.errors import BadSetting
 from mailchute.expressions import RULE_FACTS, ExpressionError, compile_expression
 from mailchute.routes.endpoints import NOT_BUILT, NOT_YET, read_endpoints
 from mailchute.routes.located import FILE_MAX_OCTETS, Located, Mistakes, given, located
-from mailchute.routes.units import octets_of
+from mailchute.routes.units import octets_of, seconds_of
 from mailchute.routes.values import check_domain, check_url, read_local_part
-from mailchute.store.wanted import WantedAlias, WantedDomain, WantedEndpoint
+from mailchute.store.wanted import Wanted, WantedAlias, WantedDomain, WantedEndpoint
 
 RULES_MAX_COUNT = 100  # of one alias
 PRIORITY_MAX = 1_000_000
+RETENTION_MAX_S = 365 * 86_400
 
 
-def read_routes(path: Path) -> tuple[WantedDomain, ...]:
+def read_routes(path: Path) -> Wanted:
     """
     Return what the file wants.
 
@@ -57,10 +60,10 @@ def read_routes(path: Path) -> tuple[WantedDomain, ...]:
     return parse_routes(text, file=str(path))
 
 
-def parse_routes(text: str, *, file: str = "routes.yml") -> tuple[WantedDomain, ...]:
+def parse_routes(text: str, *, file: str = "routes.yml") -> Wanted:
     """Return what this text wants. Raises: as read_routes."""
     mistakes = Mistakes(file)
-    top = located(text, mistakes).fields(("version", "domains"), refused=NOT_BUILT)
+    top = located(text, mistakes).fields(("version", "retention", "domains"), refused=NOT_BUILT)
     if "version" not in top:
         mistakes.note(1, "version is missing; expected `version: 1`")
     elif top["version"].text("1") not in ("1", None):
@@ -70,8 +73,16 @@ def parse_routes(text: str, *, file: str = "routes.yml") -> tuple[WantedDomain, 
         mistakes.note(1, "domains is missing; expected a mapping of domains to their aliases")
     else:
         domains = _domains(top["domains"])
+    retention_s = given(top, "retention", lambda one: one.checked(_retention, "a time such as 24h"))
     mistakes.check()
-    return domains
+    return Wanted(domains=domains, retention_s=RETENTION_S if retention_s is None else retention_s)
+
+
+def _retention(text: str) -> int:
+    retention_s = seconds_of(text)
+    if retention_s > RETENTION_MAX_S:
+        raise ValueError(f"{text} is over {RETENTION_MAX_S // 86_400} days")
+    return retention_s
 
 
 def _domains(place: Located) -> tuple[WantedDomain, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,8 @@ from mailchute.ids import new_id
 from mailchute.sealing import Sealer
 from mailchute.store import audit
 from mailchute.store.endpoints import EndpointWriter
-from mailchute.store.wanted import Change, WantedAlias, WantedDomain
-from mailchute.tables import alias, domain, rule
+from mailchute.store.wanted import Change, Wanted, WantedAlias, WantedDomain
+from mailchute.tables import account, alias, domain, plan, rule
 
 _ALIAS_FIELDS = (
     "name",
@@ -32,7 +32,7 @@ _ALIAS_FIELDS = (
 
 def apply(
     connection: sa.Connection,
-    wanted: Iterable[WantedDomain],
+    wanted: Wanted,
     *,
     account_id: str,
     sealer: Sealer,
@@ -50,11 +50,12 @@ def apply(
         actor: Whom the audit trail names.
 
     Raises:
-        BadSetting: A domain belongs to another account.
+        BadSetting: A domain belongs to another account, or the plan does not allow it.
         SecretUnreadable: A secret that is there does not open with this master key.
     """
     writer = _Writer(connection, account_id, sealer, now, make_id)
-    writer.domains({one.name: one for one in wanted})
+    writer.account(wanted.retention_s)
+    writer.domains({one.name: one for one in wanted.domains})
     changes = tuple(writer.changes)
     audit.note_changes(connection, changes, account_id=account_id, now=now, actor=actor)
     return changes
@@ -90,6 +91,25 @@ class _Writer:
         self._make_id = make_id
         self.changes: list[Change] = []
         self._endpoints = EndpointWriter(connection, account_id, sealer, now, make_id, self.changes)
+
+    def account(self, retention_s: int) -> None:
+        ours = account.c.id == self._account_id
+        row = self._connection.execute(
+            sa.select(account.c.name, account.c.retention_s, plan.c.retention_max_s)
+            .outerjoin(plan, plan.c.name == account.c.plan_name)
+            .where(ours)
+        ).one()
+        if row.retention_max_s is not None and retention_s > row.retention_max_s:
+            raise BadSetting(
+                f"retention: {retention_s} s is more than the {row.retention_max_s} s of the account's plan"
+            )
+        if row.retention_s != retention_s:
+            self._connection.execute(sa.update(account).where(ours).values(retention_s=retention_s))
+            self.changes.append(
+                Change(
+                    kind="change", what="account", name=row.name, id=self._account_id, fields=("retention_s",)
+                )
+            )
 
     def domains(self, wanted: dict[str, WantedDomain]) -> None:
         self._refuse_foreign(wanted)

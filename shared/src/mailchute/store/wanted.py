@@ -9,6 +9,7 @@ import msgspec
 from mailchute.alias import (
     BODY_LIMIT_OCTETS,
     INLINE_LIMIT_OCTETS,
+    RETENTION_S,
     SPAM_THRESHOLD,
     Format,
     Mode,
@@ -53,11 +54,18 @@ class WantedDomain(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[WantedAlias, ...]
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a routes file says."""
+
+    domains: tuple[WantedDomain, ...]
+    retention_s: int = RETENTION_S  # how long a mail is kept after its end
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that differs between what is wanted and what is there."""
 
     kind: Literal["add", "change", "remove"]
-    what: Literal["domain", "alias", "endpoint", "rules"]
+    what: Literal["account", "domain", "alias", "endpoint", "rules"]
     name: str  # "inbox.test", "support@inbox.test", "support@inbox.test → https://…"
     id: str  # of the row; of a rule list, its alias's
     fields: tuple[str, ...] = ()  # change: which; never their values, which may be secrets
