@@ -16,7 +16,7 @@ from mailchute.function import NOT_NOW
 from connector.answer import AWAY, means_away
 from connector.batch import AnswerStream, FunctionAnswer, Malformed, body_of, seconds_of
 
-BATCH_MAX = 32  # values in one call
+BATCH_MAX = 64  # values in one call
 BATCH_MAX_OCTETS = 4 * 1024 * 1024
 YOUNG_CALLS = 2  # calls that may be young at once; what comes meanwhile rides the next one together
 YOUNG_S = 0.05  # after this a call is only waiting: it holds up nobody
@@ -60,17 +60,14 @@ class Function:
         self.name = name
         self.is_there = asyncio.Event()  # a gate: nothing is pulled for it while it is not set
         self.is_there.set()
-        self.call_count = 0
-        self.value_count = 0
-        self._session = session
-        self._url = url
+        self.call_count = self.value_count = 0
+        self._session, self._url = session, url
         authorization = {"Authorization": f"Bearer {token}"}
         self._single = {**authorization, "Content-Type": wire.MSGPACK}
         self._batch = {**authorization, "Content-Type": wire.BATCH}
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=timeout_s)
         self._queue: deque[_Value] = deque()
-        self._young_count = 0
-        self._open_count = 0
+        self._young_count = self._open_count = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._alone = asyncio.Lock()
@@ -130,6 +127,8 @@ class Function:
         """Send what is queued, while fewer than YOUNG_CALLS calls are young."""
         while self._queue and self._young_count < YOUNG_CALLS and not self._alone.locked():
             values = [self._queue.popleft()]
+            if values[0].answer.done():
+                continue  # its caller has gone
             octets = len(values[0].body)
             while (
                 not values[0].is_single
@@ -179,9 +178,9 @@ class Function:
             else:
                 await self._post_batch(values)
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, TimeoutError) as error:
-            self._left(values, f"{type(error).__name__}")
+            self._left(values, type(error).__name__)
         except (aiohttp.ClientError, OSError, Malformed) as error:
-            self._broke(values, f"{type(error).__name__}")
+            self._broke(values, type(error).__name__)
 
     async def _post_single(self, value: _Value) -> None:
         async with self._session.post(
@@ -215,7 +214,7 @@ class Function:
         """
         Sort an answer: the function's own, or a sign that it is away.
 
-        What it says of the one value counts as that, until nothing else is heard: then it is as good as away.
+        What it says of one value counts as that, until nothing else is heard: then it is as good as away.
         """
         if means_away(answer):
             self._left([value], str(answer.status))
@@ -225,7 +224,7 @@ class Function:
         else:
             self._refusals_in_a_row, self._pause_s = 0, PAUSE_MIN_S
         if self._refusals_in_a_row > REFUSALS_MAX:
-            self._left([value], f"{answer.status} to {self._refusals_in_a_row} in a row")
+            self._left([value], f"{NOT_NOW} to {self._refusals_in_a_row} in a row")
         elif not value.answer.done():
             value.answer.set_result(answer)
 

@@ -83,6 +83,7 @@ class Lanes:
         self._gates = gates
         self._making: dict[str, asyncio.Lock] = {}
         self._stirred = asyncio.Event()
+        self._is_stopping = False
 
     async def divert(self, owed: WebhookDelivery, outcome: AttemptOutcome | None) -> None:
         """
@@ -174,7 +175,8 @@ class Lanes:
 
     async def reconcile(self) -> None:
         """Serve every lane there is, and make those that are missing. Raises: StreamUnavailable."""
-        existing = await self._endpoint_ids()
+        names = await consumer_names(self._client, subjects.RETRY)
+        existing = {name.removeprefix(PREFIX) for name in names}
         for endpoint_id in list(self.lanes):
             if endpoint_id not in existing and endpoint_id not in self._making:
                 self._leave(endpoint_id)
@@ -207,14 +209,11 @@ class Lanes:
         return len(idle)
 
     async def finish(self, timeout_s: float) -> None:
-        """Stop pulling, and end what is in hand."""
+        """Stop pulling, and end what is in hand; lanes made from now on are another's to serve."""
+        self._is_stopping = True
         for lane in self.lanes.values():
             lane.task.cancel()
         await asyncio.gather(*(lane.pull.finish(timeout_s) for lane in self.lanes.values()))
-
-    async def _endpoint_ids(self) -> set[str]:
-        names = await consumer_names(self._client, subjects.RETRY)
-        return {name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)}
 
     async def _create(self, endpoint_id: str) -> None:
         name, subject = subjects.lane_name_of(endpoint_id), subjects.retry_subject_of(endpoint_id)
@@ -222,7 +221,7 @@ class Lanes:
         await assert_consumer(self._client, subjects.RETRY, config)
 
     def _serve(self, endpoint_id: str) -> None:
-        if endpoint_id in self.lanes:
+        if endpoint_id in self.lanes or self._is_stopping:
             return
         load = self._endpoints.of(endpoint_id)
         pull = Pull(

@@ -21,6 +21,7 @@ from connector.content import Contents
 from connector.delivery import Delivery
 from connector.function import Function, FunctionAway, FunctionBroke
 from connector.journal import Journal
+from connector.poison import Poison
 from connector.told import accepted, carried_on
 
 BROKE_MAX = 3  # a mail that brings a function down this often is worked on without it
@@ -44,6 +45,7 @@ class MailStage:
         contents: Contents,
         journal: Journal,
         burial: Burial,
+        poison: Poison,
         scan: Function,
         parse: Function,
     ) -> None:
@@ -51,6 +53,7 @@ class MailStage:
         self._contents = contents
         self._journal = journal
         self._burial = burial
+        self._poison = poison
         self._scan = scan
         self._parse = parse
         self._broke: dict[tuple[str, str], int] = {}  # (function, mail) → how often
@@ -66,23 +69,22 @@ class MailStage:
             await self._burial.of_unreadable(delivery, stage="scan", reason=str(error))
             await delivery.ack()
             return
+        try:
+            if await self._poison.is_deadly(delivery):
+                await self._bury(delivery, mail, "scan", "poison: the connector died over it")
+                return
+            await self._work(mail, delivery)
+        finally:
+            await self._poison.unmark(delivery)
+
+    async def _work(self, mail: MailObject, delivery: Delivery) -> None:
         age_s = (datetime.now(UTC) - mail.received_at).total_seconds()
         try:
             await self.carry(mail, delivery.body, delivery.sequence, is_last_try=age_s > FAILED_FOR_S)
         except FunctionAway:
             await delivery.nak(NAK_SOON_S)
         except TransientError as error:
-            delay_s = FAILED_DELAYS_S[min(delivery.num_delivered, len(FAILED_DELAYS_S)) - 1]
-            log.warning(
-                "mail-waits",
-                mail_id=mail.id,
-                attempt=delivery.num_delivered,
-                reason=str(error),
-                duration_s=delay_s,
-            )
-            if delivery.num_delivered == 1:  # people see it in the log while it waits
-                await self._journal.tell(accepted(mail, delivery.sequence))
-            await delivery.nak(delay_s)
+            await self._wait(mail, delivery, error)
         except ContentMissing as error:
             if delivery.num_delivered < MISSING_MAX:
                 await delivery.nak(MISSING_DELAY_S)
@@ -90,6 +92,13 @@ class MailStage:
                 await self._bury(delivery, mail, "scan", str(error))
         else:
             await delivery.ack()
+
+    async def _wait(self, mail: MailObject, delivery: Delivery, error: TransientError) -> None:
+        delay_s = FAILED_DELAYS_S[min(delivery.num_delivered, len(FAILED_DELAYS_S)) - 1]
+        log.warning("mail-waits", mail_id=mail.id, attempt=delivery.num_delivered, reason=str(error))
+        if delivery.num_delivered == 1:  # people see it in the log while it waits
+            await self._journal.tell(accepted(mail, delivery.sequence))
+        await delivery.nak(delay_s)
 
     async def carry(
         self,

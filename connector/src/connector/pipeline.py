@@ -24,6 +24,7 @@ from connector.lanes import Lanes
 from connector.lease import Lease
 from connector.mail import MailStage
 from connector.orders import Orders
+from connector.poison import Poison
 from connector.pull import Pull
 from connector.record import RecordStage
 from connector.settings import Settings
@@ -34,8 +35,8 @@ from connector.sweeper import Sweeper
 
 # How long a function may be silent. parse kills itself after 5 s, an attempt ends after 15 s.
 TIMEOUTS_S = {"scan": 60.0, "parse": 60.0, "deliver": 30.0, "record": 60.0}
-MAIL_SLOTS = 128
-MAIL_PULL_OCTETS = 32 * 1024 * 1024
+MAIL_SLOTS = 256
+IN_HAND_OCTETS = 64 * 1024 * 1024  # of each stream
 JOURNAL_SLOTS = 4
 DRAIN_S = 10.0
 
@@ -47,7 +48,6 @@ class _Row:
     slots: int
     work: Callable[[Delivery], Awaitable[None]]
     gates: tuple[asyncio.Event, ...]
-    max_octets: int | None = None
 
 
 class Pipeline:
@@ -93,6 +93,7 @@ class Pipeline:
             contents=self.contents,
             journal=self.journal,
             burial=self.burial,
+            poison=Poison(shelf),
             scan=scan,
             parse=parse,
         )
@@ -107,7 +108,6 @@ class Pipeline:
                 MAIL_SLOTS,
                 mail.work,
                 (scan.is_there, parse.is_there, is_writing),
-                MAIL_PULL_OCTETS,
             ),
             _Row(
                 subjects.DELIVERY,
@@ -133,7 +133,7 @@ class Pipeline:
                 work=row.work,
                 gates=row.gates,
                 ack_wait_s=settings.ack_wait_s,
-                max_octets=row.max_octets,
+                max_octets=IN_HAND_OCTETS,
             )
             for row in rows
         }

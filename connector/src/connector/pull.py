@@ -19,6 +19,7 @@ EXPIRES_S = 30.0  # of one pull request; asked again then
 HEARTBEAT_S = 5.0  # the server's sign that it still knows of the request
 LOOK_S = 0.5  # how often it is looked at whether the connection is still the same
 GATHER_S = 0.01  # slots that come free within this ask together
+RECORD_OCTETS = 2 * 1024 * 1024  # more than any record: beyond REF_LIMIT_OCTETS it is a reference
 NAK_AFTER_BUG_S = 30.0
 
 log = event_log("connector")
@@ -32,7 +33,7 @@ class Pull:
         slots: How many messages are worked on at once.
         work: Works on one and acknowledges it, or naks it.
         gates: Pulling waits until all of them are set.
-        max_octets: At most this many octets of messages are asked for at once.
+        max_octets: Octets of messages that may be in hand at once, give or take one.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Pull:
         work: Callable[[Delivery], Awaitable[None]],
         gates: tuple[asyncio.Event, ...] = (),
         ack_wait_s: float = 30.0,
-        max_octets: int | None = None,
+        max_octets: int = 64 * 1024 * 1024,
     ) -> None:
         self._client = client
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
@@ -60,6 +61,7 @@ class Pull:
         self._heard_at = 0.0
         self._changed = asyncio.Event()
         self._is_stopping = False
+        self._octets = 0  # of the messages in hand
         self._tasks: dict[asyncio.Task[None], Delivery] = {}
 
     @property
@@ -98,22 +100,27 @@ class Pull:
                     await delivery.nak(0)
 
     async def _room(self) -> None:
-        while self._slots() - len(self._tasks) <= 0:
+        while self._tasks and (self._free_slots() <= 0 or self._free_octets() < RECORD_OCTETS):
             self._changed.clear()
             await self._changed.wait()
         if 4 * len(self._tasks) > 3 * self._slots():
             await asyncio.sleep(GATHER_S)  # busy: ask for a few at once, not for each
 
+    def _free_slots(self) -> int:
+        return self._slots() - len(self._tasks)
+
+    def _free_octets(self) -> int:
+        return self._max_octets - self._octets
+
     async def _request(self) -> None:
         self._request_count += 1
-        self._wanted = max(1, self._slots() - len(self._tasks))
+        self._wanted = max(1, self._free_slots())
         wanted: dict[str, int] = {
             "batch": self._wanted,
+            "max_bytes": max(RECORD_OCTETS, self._free_octets()),
             "expires": int(EXPIRES_S * 1e9),
             "idle_heartbeat": int(HEARTBEAT_S * 1e9),
         }
-        if self._max_octets is not None:
-            wanted["max_bytes"] = self._max_octets
         try:
             await self._client.publish(
                 self._next, json.dumps(wanted).encode(), reply=f"{self._inbox}.{self._request_count}"
@@ -145,6 +152,7 @@ class Pull:
             return
         task = asyncio.ensure_future(self._shell(delivery))
         self._tasks[task] = delivery
+        self._octets += len(delivery.body)
         task.add_done_callback(self._done)
         if self._wanted <= 0:
             self._changed.set()
@@ -160,7 +168,7 @@ class Pull:
         self._changed.set()
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
+        self._octets -= len(self._tasks.pop(task).body)
         self._changed.set()
 
     async def _shell(self, delivery: Delivery) -> None:
@@ -173,8 +181,9 @@ class Pull:
             log.warning("ack-not-sent", reason=f"{type(error).__name__}: {error}")
         except Exception as error:  # noqa: BLE001 - the outermost shell: unknown means again
             log.error("work-failed", error=error, stage=self._next.rpartition(".")[2])
-            with contextlib.suppress(NatsError, OSError):
-                await delivery.nak(NAK_AFTER_BUG_S)
+            if not delivery.is_settled:
+                with contextlib.suppress(NatsError, OSError):
+                    await delivery.nak(NAK_AFTER_BUG_S)
 
     async def _keep_leases(self) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailchute.errors import StreamUnavailable
 from mailchute.jetstream import Publisher
-from mailchute.stored import Stored, read_run, read_stored
+from mailchute.stored import Stored, purge, read_run, read_stored
 
 from connector.streams import BUCKET
 
@@ -42,6 +42,10 @@ class Shelf:
         """Return what lies there. Raises: StreamUnavailable."""
         stored = await read_stored(self._publisher.client, STREAM, subject=subject_of(key))
         return None if stored is None else stored.body
+
+    async def remove(self, key: str) -> None:
+        """Raises: StreamUnavailable."""
+        await purge(self._publisher.client, STREAM, subject_of(key))
 
     async def all_under(self, prefix: str) -> list[str]:
         """Return the keys `<prefix>.*` without the prefix. Raises: StreamUnavailable."""
