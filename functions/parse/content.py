@@ -32,7 +32,7 @@ def content_of(
     has_html = any(slot.html is not None for slot in bodies.slots)
     own_text: list[str] = []  # what the sender wrote as text: the only text that links are looked for in
     for slot in bodies.slots:
-        reading = Reading("") if slot.html is None else read_markup(slot.html)
+        reading = Reading("") if slot.html is None else read_markup(slot.html[:HTML_MAX_OCTETS])
         anchors.extend(reading.anchors)
         if slot.text is not None:
             own_text.append(slot.text)

@@ -47,6 +47,12 @@ class Entity:
         """Return the body's octets, its transfer encoding undone."""
         return decode_transfer(self.octets[self.start : self.end], self.encoding)
 
+    def all_defects(self) -> Iterator[str]:
+        """Yield what is wrong with the structure, here and below."""
+        yield from self.defects
+        for child in self.children:
+            yield from child.all_defects()
+
     def leaves(self) -> Iterator[Entity]:
         """Yield the entities without parts, in the order of the mail; a nested mail counts as one."""
         if not self.is_multipart:

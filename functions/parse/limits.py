@@ -23,6 +23,7 @@ NESTED_MAIL_MAX_COUNT = 10  # message/rfc822 within message/rfc822
 HTML_MAX_OCTETS = 2 * 1024 * 1024
 HTML_DEPTH_MAX_COUNT = 256
 TEXT_FOR_LINKS_MAX_CHARACTERS = 1024 * 1024
+REPLY_MAX_CHARACTERS = 1024 * 1024  # nobody writes a reply that long
 LINKS_MAX_COUNT = 1_000
 FILENAME_MAX_CHARACTERS = 200  # most file systems take 255 octets
 

@@ -33,11 +33,19 @@ _CONTROLS = re.compile(f"[{''.join(_MARKS)}]")
 _PARAGRAPH = "p h1 h2 h3 h4 h5 h6 blockquote ul ol dl table pre hr"
 _LINE = "div tr dt dd section article header footer nav aside main figure form fieldset address center"
 _BREAKS = dict.fromkeys(_PARAGRAPH.split(), _PARAGRAPH_END) | dict.fromkeys(_LINE.split(), _LINE_END)
-_OPENED = {**_BREAKS, "br": _LINE_END, "li": f"{_LINE_END}- "}
-_CLOSED = {**_BREAKS, "td": " ", "th": " ", "li": _LINE_END}
+# What a tag puts into the text, by its slash and name.
+_SHOWN_AS = {slash + name: mark for name, mark in _BREAKS.items() for slash in ("", "/")} | {
+    "br": _LINE_END,
+    "/br": _LINE_END,
+    "li": f"{_LINE_END}- ",
+    "/li": _LINE_END,
+    "/td": " ",
+    "/th": " ",
+}
 _VOID = "area base br col embed hr img input link meta param source track wbr"
 _IMPLIED_END = "p li td th tr dt dd option"  # their end tag may be left out: they say nothing of depth
 _FLAT = frozenset(f"{_VOID} {_IMPLIED_END}".split())
+_SPECIAL = frozenset(("a", "img", "pre"))
 
 
 @dataclass(slots=True)
@@ -75,62 +83,55 @@ def read_markup(html: str) -> Reading:
     if any(mark in html for mark in _MARKS):
         html = _CONTROLS.sub("", html)
     reader = _Reader()
-    for text, slash, name, attributes, sign in _TAGS.findall(without_unseen(html)):
-        if text:
-            reader.see(text)
-        if not name:
-            reader.see(sign)
-        elif slash:
-            reader.close(name.lower())
-        else:
-            reader.open(name.lower(), attributes)
+    reader.read(without_unseen(html))
     return reader.reading()
 
 
 class _Reader:
     """Gathers what one pass comes across."""
 
-    __slots__ = ("_anchors", "_deepest", "_depth", "_open_anchor", "_out", "_preformatted")
+    __slots__ = ("_anchors", "_deepest", "_open_anchor", "_out", "_preformatted")
 
     def __init__(self) -> None:
         self._out: list[str] = []
         self._anchors: list[tuple[str, int, int]] = []  # URL, and where its text lies in _out
         self._open_anchor: tuple[str, int] | None = None
-        self._depth = 0
         self._deepest = 0
         self._preformatted = 0
 
-    def see(self, text: str) -> None:
-        if self._preformatted:
-            text = text.replace("\r\n", "\n").replace("\n", _KEPT_LINE_END).replace(" ", _KEPT_BLANK)
-        self._out.append(text)
+    def read(self, html: str) -> None:
+        """Go through the tags once; what most of them do is done here, without a call."""
+        out, depth, deepest = self._out, 0, 0
+        for text, slash, name, attributes, sign in _TAGS.findall(html):
+            if text:
+                out.append(_kept(text) if self._preformatted else text)
+            if not name:
+                out.append(sign)
+                continue
+            name = name.lower()  # noqa: PLW2901 - names of tags know no case
+            mark = _SHOWN_AS.get(slash + name)
+            if mark is not None:
+                out.append(mark)
+            if name not in _FLAT:
+                if slash:
+                    depth -= depth > 0
+                elif attributes[-1:] != "/":
+                    depth += 1
+                    deepest = max(deepest, depth)
+            if name in _SPECIAL:
+                self._take(slash, name, attributes)
+        self._deepest = deepest
 
-    def open(self, name: str, attributes: str) -> None:
-        if name not in _FLAT and attributes[-1:] != "/":
-            self._depth += 1
-            if self._depth > self._deepest:
-                self._deepest = self._depth
-        if name in _OPENED:
-            self._out.append(_OPENED[name])
-            if name == "pre":
-                self._preformatted += 1
-        elif name == "a":
+    def _take(self, slash: str, name: str, attributes: str) -> None:
+        if name == "a":
             self._end_anchor()
-            href = attributes_of(attributes).get("href", "")
+            href = "" if slash else attributes_of(attributes).get("href", "")
             if href:
                 self._open_anchor = (href, len(self._out))
-        elif name == "img" and "alt" in attributes.lower():
+        elif name == "pre":
+            self._preformatted = max(0, self._preformatted + (-1 if slash else 1))
+        elif "alt" in attributes.lower():
             self._out.append(attributes_of(attributes).get("alt", "").replace("&", "&amp;"))
-
-    def close(self, name: str) -> None:
-        if name not in _FLAT and self._depth:
-            self._depth -= 1
-        if name in _CLOSED:
-            self._out.append(_CLOSED[name])
-            if name == "pre" and self._preformatted:
-                self._preformatted -= 1
-        elif name == "a":
-            self._end_anchor()
 
     def _end_anchor(self) -> None:
         if self._open_anchor is not None:
@@ -140,11 +141,18 @@ class _Reader:
 
     def reading(self) -> Reading:
         self._end_anchor()
-        anchors = [
-            Anchor(url, " ".join(_shown("".join(self._out[start:end])).split()))
-            for url, start, end in self._anchors
-        ]
+        anchors = [Anchor(url, _one_line("".join(self._out[start:end]))) for url, start, end in self._anchors]
         return Reading(_shown("".join(self._out)).strip(), anchors, self._deepest)
+
+
+def _kept(text: str) -> str:
+    """Return the text of a <pre> with marks for its blanks."""
+    return text.replace("\r\n", "\n").replace("\n", _KEPT_LINE_END).replace(" ", _KEPT_BLANK)
+
+
+def _one_line(text: str) -> str:
+    is_plain = text.isascii() and text.isprintable() and "&" not in text
+    return " ".join((text if is_plain else _shown(text)).split())
 
 
 def _shown(text: str) -> str:

@@ -10,6 +10,7 @@ from .entity import Entity
 from .markup import read_markup
 from .words import text_of, unfolded
 
+HTML_MAX_CHARACTERS = 512 * 1024
 TEXT_MAX_CHARACTERS = 64 * 1024  # the whole of it is in the attachment
 
 
@@ -18,7 +19,10 @@ def glance_at(entity: Entity) -> NestedMail:
     root = entity.children[0]
     senders = read_mailboxes(unfolded(root.section.first("from") or b""))
     slots = sort_leaves(root).slots
-    texts = [slot.text if slot.text is not None else read_markup(slot.html or "").text for slot in slots]
+    texts = [
+        slot.text if slot.text is not None else read_markup((slot.html or "")[:HTML_MAX_CHARACTERS]).text
+        for slot in slots
+    ]
     return NestedMail(
         subject=text_of(root.section.first("subject") or b""),
         sender=senders[0] if senders else None,

@@ -21,7 +21,9 @@ from .bounce import bounce_of
 from .content import content_of
 from .draft import Draft
 from .entity import Entity, read_mail
+from .hops import hops_of
 from .invitations import events_of
+from .limits import REPLY_MAX_CHARACTERS
 from .message import message_of, thread_of
 from .reply import split_reply
 from .report import report_of
@@ -73,13 +75,18 @@ def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
         attachments=tuple(tray.attachments),
         authserv_id=settings.authserv_id,
     )
+    message = replace(
+        message,
+        defects=tuple(dict.fromkeys(root.all_defects())) or UNSET,
+        received=hops_of(root.section) if "received" in include else UNSET,
+    )
     security = replace(
         report.security,
         limits=(*report.security.limits, *dict.fromkeys(limits)),
         from_ambiguous=report.security.from_ambiguous or author.is_ambiguous,
     )
     sections = Sections(
-        reply=split_reply(content.text) or UNSET,
+        reply=(split_reply(content.text) if len(content.text) <= REPLY_MAX_CHARACTERS else None) or UNSET,
         calendar=events_of(bodies.attachments) or UNSET,
         bounce=bounce_of(root, content.text, is_null_reverse_path=_is_notification(mail)) or UNSET,
         report=report_of(root, bodies.attachments) or UNSET,

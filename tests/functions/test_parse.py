@@ -325,11 +325,12 @@ def test_nothing_of_a_mail_is_logged(
 
 
 def test_a_mail_with_everything_obeys_the_schema(parser: Parser) -> None:
-    include = EndpointSnapshot(id="end_2", include=("html_safe", "html_clean"))
+    include = EndpointSnapshot(id="end_2", include=("html_safe", "html_clean", "received"))
     alias = msgspec.structs.replace(ALIAS, endpoints=(*ALIAS.endpoints, include))
     html = "<p>x</p><img src='https://t.test/p.gif' width=1 height=1><a href='https://a.test/?utm_id=1'>a</a>"
     content = (
         "From: MAILER-DAEMON@b.test\r\nSubject: Re: failure notice\r\nAuto-Submitted: auto-replied\r\n"
+        "Received: from a.test by b.test with ESMTPS id 7; Sat, 21 Nov 2026 11:36:00 +0000\r\n"
         "In-Reply-To: <1@b.test>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
         "--x\r\n\r\nada@b.test: user unknown\r\n\r\nOn Monday, Ada wrote:\r\n> hello\r\n"
         f"--x\r\nContent-Type: text/html\r\n\r\n{html}\r\n"
@@ -346,6 +347,13 @@ def test_a_mail_with_everything_obeys_the_schema(parser: Parser) -> None:
     assert "utm_id" not in payload["message"]["content"]["htmlClean"]
     assert "p.gif" not in payload["message"]["content"]["htmlClean"]
     assert "htmlSafe" in payload["message"]["content"]
+    (hop,) = payload["message"]["received"]
+    assert (hop["by"], hop["with"], hop["id"], hop["date"][:19]) == (
+        "b.test",
+        "ESMTPS",
+        "7",
+        "2026-11-21T11:36:00",
+    )
     nested = payload["message"]["attachments"][0]
     assert nested["filename"] == "inner.eml"
     assert nested["message"]["sender"] == {"name": None, "email": "a@b.test"}

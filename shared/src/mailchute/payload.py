@@ -107,6 +107,23 @@ class HeaderField(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     value: str
 
 
+class Hop(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename={"from_": "from", "with_": "with", "for_": "for", "delay_s": "delayS"},
+):
+    """One Received field (RFC 5321, 4.4); what it does not say is null."""
+
+    from_: str | None
+    by: str | None
+    with_: str | None
+    id: str | None
+    for_: str | None
+    date: str | None  # ISO 8601, UTC
+    delay_s: float | None  # since the hop before
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The mail itself, parsed."""
 
@@ -123,6 +140,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     content: Content
     attachments: tuple[Attachment, ...] = ()
     headers: tuple[HeaderField, ...] = ()
+    defects: tuple[str, ...] | UnsetType = UNSET  # what is wrong with its structure; absent when nothing is
+    received: tuple[Hop, ...] | UnsetType = UNSET  # oldest first; only where an endpoint includes it
 
 
 class Integrity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
