@@ -18,6 +18,7 @@ COMMANDS = {  # name → module:attribute, in the order of the help text
     "attempts": "mailchute_cli.emails:attempts",
     "keys": "mailchute_cli.keys:keys",
     "migrate": "mailchute_cli.migrate:migrate",
+    "reseal": "mailchute_cli.reseal:reseal",
 }
 
 
