@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-TEXT_CHARACTERS = 160  # of one string in the JSON that is shown; the file has all
+WIDTH = 110  # what fits on one line stands on one line
+TEXT_CHARACTERS = 240  # of one string that is shown; the file has all
 LISTED = 6  # elements of one list
+STEP = "  "
 
 
 def shown(told: dict[str, Any], payload: dict[str, Any], path: Path) -> str:
@@ -25,13 +28,9 @@ def shown(told: dict[str, Any], payload: dict[str, Any], path: Path) -> str:
         verdict = click.style("✓ verified by standardwebhooks", fg="green")
     else:
         verdict = click.style("✗ NOT verified: answered 401", fg="red")
-    rule = click.style("─" * 100, dim=True)
+    rule = click.style("─" * WIDTH, dim=True)
     octets = len(told["body"].encode())
-    fields = [f"  {click.style(name, dim=True)}: {value}" for name, value in told["fields"].items()]
-    body = "\n".join(
-        f"  {line}" for line in json.dumps(_brief(payload), indent=2, ensure_ascii=False).split("\n")
-    )
-    whole = os.path.relpath(path)
+    fields = [f"{STEP}{click.style(name, fg='cyan')}: {value}" for name, value in told["fields"].items()]
     return "\n".join(
         (
             "",
@@ -39,20 +38,36 @@ def shown(told: dict[str, Any], payload: dict[str, Any], path: Path) -> str:
             rule,
             *fields,
             "",
-            body,
+            *_lines(payload, STEP, "", ""),
             rule,
-            f"the whole of it: {whole}",
+            f"all of it, unshortened: {os.path.relpath(path)}",
             "",
         )
     )
 
 
-def _brief(value: Any) -> Any:
+def _lines(value: Any, indent: str, key: str, comma: str) -> Iterator[str]:
+    """Yield JSON of `value` behind its key: on one line where it fits, else an element a line."""
+    label = f"{click.style(json.dumps(key), fg='cyan')}: " if key else ""
+    short = json.dumps(_shortened(value), ensure_ascii=False)
+    room = WIDTH - len(indent) - len(key) - 5
+    if not isinstance(value, (dict, list)) or not value or (len(short) <= room and indent != STEP):
+        yield f"{indent}{label}{short}{comma}"
+        return
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    yield f"{indent}{label}{opening}"
     if isinstance(value, dict):
-        return {key: _brief(each) for key, each in value.items()}
-    if isinstance(value, list):
-        more = [f"… {len(value) - LISTED} more"] if len(value) > LISTED else []
-        return [_brief(each) for each in value[:LISTED]] + more
+        elements = list(value.items())
+    else:
+        elements = [("", each) for each in value[:LISTED]]
+        if len(value) > LISTED:
+            elements.append(("", f"… {len(value) - LISTED} more"))
+    for number, (name, each) in enumerate(elements, 1):
+        yield from _lines(each, indent + STEP, name, "," if number < len(elements) else "")
+    yield f"{indent}{closing}{comma}"
+
+
+def _shortened(value: Any) -> Any:
     if isinstance(value, str) and len(value) > TEXT_CHARACTERS:
         return f"{value[:TEXT_CHARACTERS]}… ({len(value):,} characters)"
     return value
