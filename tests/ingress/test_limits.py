@@ -181,6 +181,18 @@ def test_with_many_connections_those_that_do_nothing_are_cut_off_soon(jet: Jet, 
         each.close()
 
 
+def test_a_client_that_never_reads_is_cut_off(jet: Jet, start_edge: Start) -> None:
+    edge = start_edge(COMMAND_TIMEOUT_S="0.5", MAX_IDLE_COMMANDS="1000000", MAX_CONNECTIONS="1")
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        deaf.settimeout(1)
+        deaf.connect(("127.0.0.1", edge.port))
+        with contextlib.suppress(OSError):
+            for _ in range(1_000):
+                deaf.sendall(b"HELP\r\n" * 1_000)
+        until(lambda: first_line(edge).startswith(b"220"), "the deaf one to be cut off")
+
+
 def test_a_blocked_client_and_a_blocked_sender_are_refused(
     jet: Jet, start_edge: Start, tmp_path: Path
 ) -> None:

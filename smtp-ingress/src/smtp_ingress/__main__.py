@@ -7,7 +7,7 @@ import signal
 import sys
 
 import uvloop
-from mailchute.errors import BadSetting
+from mailchute.errors import BadSetting, StreamUnavailable
 from mailchute.eventlog import EventLog, start_logging
 
 from smtp_ingress.board import Board, Row
@@ -15,6 +15,7 @@ from smtp_ingress.processes import Processes
 from smtp_ingress.server import serve
 from smtp_ingress.settings import Settings
 
+ENDED = 1  # exit code: start it again
 BAD_SETTING = 2  # exit code: a person has to change something first
 
 
@@ -55,6 +56,9 @@ def _run(settings: Settings, row: Row, log: EventLog) -> int:
     except BadSetting as error:
         sys.stderr.write(f"{error}\n")
         return BAD_SETTING
+    except StreamUnavailable as error:
+        log.error("ended", reason=str(error))
+        return ENDED
     return 0
 
 

@@ -54,7 +54,11 @@ class Connection(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._attach(transport)
-        self.client_ip = plain_ip(transport.get_extra_info("peername")[0])
+        peer = transport.get_extra_info("peername")
+        if not peer:  # gone before we looked
+            self.end()
+            return
+        self.client_ip = plain_ip(peer[0])
         self._handler_coroutine = self.loop.create_task(self._handle_client())
         self.edge.sessions.add(self)
 
@@ -102,6 +106,9 @@ class Connection(SMTP):
     def end(self) -> None:
         if self.transport is not None:
             self.transport.close()
+            if self.transport.get_write_buffer_size():
+                # A client that does not read its last reply must not keep the socket open.
+                self.loop.call_later(LINGER_S, self.transport.abort)
         if self.asked is not None:
             self.asked.cancel()
         if self._is_counted:

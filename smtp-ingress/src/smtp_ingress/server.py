@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from mailchute.directory import Directory
+from mailchute.errors import StreamUnavailable
 from mailchute.eventlog import EventLog
 from mailchute.jetstream import Publisher, connect
 from mailchute.objects import ObjectWriter
@@ -48,6 +49,7 @@ async def serve(
     Raises:
         BadSetting: A file that a setting names cannot be used.
         OSError: The port cannot be had.
+        StreamUnavailable: NATS ended the connection and does not want it back.
     """
     certificate = (
         Certificate(settings.tls_cert_file, settings.tls_key_file, log=log)
@@ -86,6 +88,8 @@ async def serve(
     async def look_at_stocks() -> None:
         disk.look()
         await stream.look()
+        if client.is_closed:
+            stop.set()
 
     async def look_at_files() -> None:
         blocklist.refresh()
@@ -110,6 +114,7 @@ async def serve(
     log.info("listening", host=settings.host, port=listening.getsockname()[1])
     try:
         await stop.wait()
+        was_closed = client.is_closed
         log.info("draining", count=len(edge.sessions))
         server.close()
         await edge.drain()
@@ -121,6 +126,8 @@ async def serve(
         recipients.close()
         directory.close()
         await client.close()
+    if was_closed:
+        raise StreamUnavailable("NATS ended the connection for good")
     log.info("stopped")
 
 

@@ -22,10 +22,11 @@ class Watchdog:
         self._at = self._end
         self._timer: asyncio.TimerHandle | None = None
         self._fires_at = 0.0
+        self._is_stopped = False
 
     def set(self, seconds: float) -> None:
         self._at = min(self._loop.time() + seconds, self._end)
-        if self._timer is None or self._at < self._fires_at:
+        if not self._is_stopped and (self._timer is None or self._at < self._fires_at):
             self._schedule()
 
     def rest(self) -> None:
@@ -33,11 +34,14 @@ class Watchdog:
         self._at = self._end
 
     def stop(self) -> None:
+        """Never call again; a timer left running would keep a connection's memory until it fires."""
+        self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
 
     def _schedule(self) -> None:
-        self.stop()
+        if self._timer is not None:
+            self._timer.cancel()
         self._fires_at = self._at
         self._timer = self._loop.call_at(self._at, self._fire)
 

@@ -46,6 +46,7 @@ def test_stopped_it_never_calls():
         watchdog = Watchdog(asyncio.get_running_loop(), late.set, total_s=60)
         watchdog.set(0.01)
         watchdog.stop()
+        watchdog.set(0.01)
         await asyncio.sleep(0.03)
         return late.is_set()
 
