@@ -14,7 +14,7 @@ import dkim
 from mailchute.errors import LookupFailed
 from mailchute.verdicts import ArcVerdict
 
-from .dkim import SIGNATURE_MAX_OCTETS, BodyHashed, SyntaxFault, has_long_space
+from .dkim import QUIET, SIGNATURE_MAX_OCTETS, BodyHashed, SyntaxFault, has_long_space
 from .dkim_keys import BadKey
 from .lookups import Lookups
 from .message import Field, Message
@@ -58,7 +58,7 @@ class _Chain(BodyHashed, dkim.ARC):  # type: ignore[misc]
     """dkimpy's verifier of a chain; remembers whether the DNS failed it."""
 
     def __init__(self, message: Message, lookups: Lookups) -> None:
-        super().__init__()
+        super().__init__(logger=QUIET)
         self.failed: LookupFailed | None = None
         self.open(message, lookups)
 

@@ -28,6 +28,7 @@ from .reverse import Reverse, check_reverse, check_sender_domain
 from .spf import SpfFinding, check_helo, check_mail_from
 
 SIGNATURES_MAX_COUNT = 10  # checked in one mail; chasquid and mox draw the line near here too
+SIGNATURES_SHOWN_COUNT = 50  # the rest would only fill the payload
 _LATE = "not answered in time"
 
 
@@ -62,7 +63,7 @@ class Authentication:
         ordered = sorted(
             signatures_of(message), key=lambda s: not _is_near(s.domain, domain_of(message.author))
         )
-        self._unchecked = ordered[SIGNATURES_MAX_COUNT:]
+        self._unchecked = ordered[SIGNATURES_MAX_COUNT:SIGNATURES_SHOWN_COUNT]
         self._signatures: list[Check[DkimVerdict]] = [
             checks.start(
                 "dkim",

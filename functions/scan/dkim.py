@@ -9,6 +9,7 @@ themselves; what it does not look at is looked at before and after.
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ SINGLE_FIELDS = frozenset(
     b"from sender reply-to to cc message-id in-reply-to references subject date"
     b" mime-version content-type content-transfer-encoding".split()
 )
+QUIET = logging.Logger("dkimpy")  # dkimpy tells pieces of the mail to its log
+QUIET.disabled = True
+
 _FIELD = b"dkim-signature"
 _WORD = re.compile(rb"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")  # a domain or selector
 _LONG_SPACE = re.compile(rb"\s{100}")  # dkimpy's expressions crawl over long runs of white space
@@ -222,7 +226,7 @@ class Verifier(BodyHashed, dkim.DKIM):  # type: ignore[misc]
     """dkimpy's verifier of one mail's signatures."""
 
     def __init__(self, message: Message, lookups: Lookups) -> None:
-        super().__init__()
+        super().__init__(logger=QUIET)
         self.open(message, lookups)
 
     def prepared(self, signature: Signature) -> tuple[dict[bytes, bytes], list[bytes], Field]:

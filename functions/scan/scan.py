@@ -6,20 +6,24 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from mailchute.eventlog import event_log
 from mailchute.resolver import Resolver
-from mailchute.verdicts import ScanReport, Security, Virus
+from mailchute.verdicts import Auth, ScanReport, Security, Spam, Virus
 
 from .authentication import Authentication
+from .builtin import verdict_of
 from .checks import Checks
 from .clamav import Clamd
 from .memory import Memory
 from .message import Message
 from .reading import Reading
 from .settings import Settings
-from .spam import SpamEngine
+from .spam import Judgement, SpamEngine
 
 POOL_THREADS = 128  # mails whose names are not cached wait in these, several checks each
 LISTS_DEADLINE_S = 3.0  # block lists that take longer say nothing
+
+log = event_log("scan")
 
 
 class Scanner:
@@ -55,17 +59,15 @@ class Scanner:
         deadline = started + self._settings.deadline_s
         virus = self._begin_virus(message, deadline)
         reading = Reading(message)
-        judgement = None
-        if spam_enabled:
-            lists_deadline = min(deadline, started + LISTS_DEADLINE_S)
-            judgement = self._engine.begin(reading, threshold, self._checks(lists_deadline), deadline)
+        lists = self._checks(min(deadline, started + LISTS_DEADLINE_S))
+        judgement = self._engine.begin(reading, threshold, lists, deadline) if spam_enabled else None
         authentication = Authentication(
             message, self._checks(deadline), arc_trusted=self._settings.arc_trusted, now=self._now()
         )
         auth = authentication.verdict(self._settings.authserv_id)
         return ScanReport(
             auth=auth,
-            spam=judgement.verdict(auth) if judgement is not None else None,
+            spam=self._judged(judgement, auth, threshold) if judgement is not None else None,
             security=Security(from_ambiguous=message.author.is_ambiguous, virus=_by(virus, deadline)),
             ptr=authentication.reverse().name,
         )
@@ -74,6 +76,13 @@ class Scanner:
         """Let go of the threads; checks under way are not waited for."""
         self._engine.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _judged(self, judgement: Judgement, auth: Auth, threshold: float) -> Spam:
+        try:
+            return judgement.verdict(auth)
+        except Exception as error:  # noqa: BLE001 - the outermost shell: no mail is held up by a filter
+            log.error("filter-broke", error=error, stage="scan")
+            return verdict_of((), 0.0, threshold, engine="none")
 
     def _checks(self, deadline: float) -> Checks:
         return Checks(self._resolver, self._memory, self._pool, deadline)

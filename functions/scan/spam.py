@@ -6,6 +6,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from mailchute.classifier import load, probability, tokens_in
+from mailchute.eventlog import event_log
 from mailchute.verdicts import Auth, Spam
 
 from .builtin import judge
@@ -19,6 +20,8 @@ from .rspamd import Rspamd
 from .rules import SHIPPED, read_rules
 from .settings import Settings
 from .spam_facts import Hearsay, facts_of
+
+log = event_log("scan")
 
 ANSWER_MARGIN_S = 0.2  # before the deadline, for the built-in engine to take over
 
@@ -54,7 +57,8 @@ class SpamEngine:
         if self._rspamd is not None:
             left_s = deadline - time.monotonic() - ANSWER_MARGIN_S
             verdict = self._pool.submit(self._rspamd.judge, reading.message, threshold, left_s)
-        domains = domains_of(reading.links.hosts) if self._settings.uribl else []
+        zones = self._settings.uribl
+        domains = _linked_domains(reading) if zones else []
         return Judgement(
             engine=self,
             reading=reading,
@@ -62,7 +66,7 @@ class SpamEngine:
             rspamd=verdict,
             deadline=deadline,
             dnsbl=start_address_lists(reading.message.client_ip, self._settings.dnsbl, checks),
-            uribl=start_domain_lists(domains, self._settings.uribl, checks),
+            uribl=start_domain_lists(domains, zones, checks),
         )
 
     def judge(self, reading: Reading, auth: Auth, threshold: float, lists: Hearsay) -> Spam:
@@ -131,3 +135,11 @@ class Judgement:
                 return found
         lists = self._engine.hearsay(self._reading, listings_of(self._dnsbl), listings_of(self._uribl))
         return self._engine.judge(self._reading, auth, self._threshold, lists)
+
+
+def _linked_domains(reading: Reading) -> list[str]:
+    try:
+        return domains_of(reading.links.hosts)
+    except Exception as error:  # noqa: BLE001 - no mail is held up by what a filter cannot read
+        log.error("filter-broke", error=error, stage="scan", reason="links")
+        return []

@@ -12,6 +12,8 @@ import dkim
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mailchute import wire
 from mailchute.alias import AliasSnapshot, EndpointSnapshot
 from mailchute.envelope import Envelope, Path
@@ -21,6 +23,7 @@ from mailchute.verdicts import ScanReport
 
 from functions.scan import handler
 from tests.servers.dns import DnsServer
+from tests.unit.scan.given import scan
 
 HAM = (
     b"From: Joe <joe@example.org>\r\nTo: support@inbox.test\r\nSubject: Question about the invoice\r\n"
@@ -164,3 +167,78 @@ def mail_of(content: bytes | ContentRef, trace_octets: int) -> MailObject:
         size_octets=1,
         trace_octets=trace_octets,
     )
+
+
+def test_with_a_dns_that_never_answers_it_answers_by_the_deadline(dns: DnsServer, signed: bytes) -> None:
+    for name in ("example.org", "s1._domainkey.example.org", "_dmarc.example.org", "mx.example.org"):
+        dns.zone[name] = "timeout"
+    dns.zone["1.2.0.192.in-addr.arpa"] = "timeout"
+    report = scan(dns, signed, settings={"deadline_s": 0.7})
+    auth = report.auth
+    assert (auth.spf.result, auth.spf.helo_result, auth.iprev) == ("temperror",) * 3
+    assert [verdict.result for verdict in auth.dkim] == ["temperror"]
+    assert auth.dmarc.result == "temperror"
+    assert auth.sender_domain.mx is None
+    assert not auth.sender.authenticated
+    assert report.spam is not None
+
+
+@pytest.mark.parametrize("trouble", ["servfail", "refused", "garbage", "lie", "huge"])
+def test_no_dns_makes_scan_raise_or_believe(dns: DnsServer, signed: bytes, trouble: str) -> None:
+    for name in ("example.org", "s1._domainkey.example.org", "_dmarc.example.org", "mx.example.org"):
+        dns.zone[name] = trouble  # type: ignore[assignment]
+    dns.zone["1.2.0.192.in-addr.arpa"] = trouble  # type: ignore[assignment]
+    report = scan(dns, signed)
+    assert not report.auth.sender.authenticated
+    assert report.auth.spf.result in ("temperror", "none")
+    assert report.auth.dmarc.result in ("temperror", "none")
+
+
+HOSTILE = {
+    "empty": b"",
+    "one line": b"hello",
+    "only line ends": b"\r\n" * 10_000,
+    "NULs": b"\0" * 10_000,
+    "no body": b"From: a@example.org\r\n",
+    "every octet": bytes(range(256)) * 50,
+    "many fields": b"X: y\r\n" * 100_000 + b"From: a@example.org\r\n\r\nx",
+    "one long field": b"X: " + b"y" * 3_000_000 + b"\r\nFrom: a@example.org\r\n\r\nx",
+    "many folds": b"From: a\r\n" + b" b\r\n" * 300_000 + b"\r\nx",
+    "many From": b"From: a@example.org\r\n" * 50_000 + b"\r\nx",
+    "many signatures": b"DKIM-Signature: v=1; d=example.org; s=s1\r\n" * 3_000
+    + b"From: a@example.org\r\n\r\nx",
+    "white space in a signature": b"DKIM-Signature: v=1; b="
+    + b"\r\n " * 5_000
+    + b"\r\nFrom: a@example.org\r\n\r\nx",
+    "a chain of seals": b"".join(
+        b"ARC-Seal: i=%d; a=rsa-sha256; cv=pass; d=example.org; s=s1; b=AAAA\r\n" % i for i in range(1, 2_000)
+    )
+    + b"From: a@example.org\r\n\r\nx",
+    "a seal that trips dkimpy": b"ARC-Seal:i=1;cv=none\r\nARC-Message-Signature:i=1;\r\n"
+    b"ARC-Authentication-Results:i=1;x\r\nFrom: a@example.org\r\n\r\nx",
+    "nested parts": b"From: a@example.org\r\n"
+    + b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (i, i) for i in range(3_000)
+    ),
+    "many parts": b"From: a@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    + b"--b\r\n\r\n" * 200_000,
+    "html": b"From: a@example.org\r\nContent-Type: text/html\r\n\r\n" + b"<a href=" * 100_000,
+    "links": b"From: a@example.org\r\n\r\n" + b"http://" * 100_000,
+    "encoded words": b"Subject: " + b"=?utf-8?q?a?= " * 20_000 + b"\r\nFrom: a@example.org\r\n\r\nx",
+    "white space": b"From: a@example.org\r\n\r\n" + b" \t" * 2_000_000,
+    "a strange charset": b"From: a@example.org\r\nContent-Type: text/plain; charset=idna\r\n\r\n\\u0041",
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_no_mail_makes_scan_raise_or_hang(dns: DnsServer, content: bytes) -> None:
+    dns.zone["example.org"] = {"TXT": ["v=spf1 -all"]}
+    report = scan(dns, content, helo="\0\x7f", mail_from="a@example.org")
+    assert not report.auth.sender.authenticated
+    assert report.spam is not None
+
+
+@given(st.binary(max_size=2_000))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_octets_are_scanned(dns: DnsServer, octets: bytes) -> None:
+    assert not scan(dns, octets).auth.sender.authenticated
