@@ -86,6 +86,8 @@ class Connection:
 
     def is_stale(self) -> bool:
         """Return whether the endpoint has closed it, or said something unasked, while it lay idle."""
+        if isinstance(self._wire, ssl.SSLSocket) and self._wire.pending():
+            return True
         watch = select.poll()
         watch.register(self._wire, select.POLLIN | select.POLLHUP | select.POLLERR)
         return bool(watch.poll(0))
