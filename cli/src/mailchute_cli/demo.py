@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -20,7 +21,7 @@ from mailchute_cli.home import Home
 from mailchute_cli.plan import Plan, Request
 from mailchute_cli.probes import answers_http
 from mailchute_cli.program import STAGE_FUNCTIONS, Program
-from mailchute_cli.sample import RECIPIENT, SENDER, sample
+from mailchute_cli.sample import RECIPIENT, SENDER, SUBJECT, new_private_key, sample, zone_of
 from mailchute_cli.screen import Screen
 from mailchute_cli.send import submit
 from mailchute_cli.up import Up
@@ -28,6 +29,7 @@ from mailchute_cli.webhook_view import shown
 
 ARRIVAL_S = 30.0
 DOMAIN = "inbox.test"
+MAIL_ID = re.compile(r"msg_\w+")
 
 ROUTES = """\
 # Where the demo's mail goes; `mailchute up --routes FILE` takes such a file.
@@ -69,7 +71,7 @@ def demo(context: click.Context, data: str, smtp: str, http: str) -> None:
         home,
         request,
         screen=show.screen,
-        extras=(show.receiver(),),
+        extras=show.programs(),
         when_ready=show.play,
         overheard={"receiver": show.heard},
     )
@@ -92,37 +94,53 @@ class Demo:
         self.routes.write_text(
             ROUTES.format(domain=DOMAIN, url=self._url, secret=self._secret.read_text().strip())
         )
-        self._first = asyncio.Event()
+        self._home = home
+        self._dkim_key = home.secret("demo-dkim", new_private_key).read_text()
+        self._arrivals: dict[str, asyncio.Event] = {}
         self._rest = b""
 
-    def receiver(self) -> Program:
-        """Return the webhook endpoint as a program."""
-        return Program(
+    def programs(self) -> tuple[Program, ...]:
+        """Return the webhook endpoint, and the DNS unless one is given."""
+        receiver = Program(
             name="receiver",
-            command=(
-                sys.executable,
-                "-m",
-                "mailchute_cli.receiver",
-                str(self._address[1]),
-                str(self._secret),
-            ),
+            command=self._command("receiver", self._address[1], self._secret),
             environ=rooms.environment(),
             is_ready=partial(answers_http, self._url),
             stage=STAGE_FUNCTIONS,
             where=self._url,
         )
+        return (receiver,) if os.environ.get("MAILCHUTE_DNS") else (receiver, self._dns())
+
+    def _dns(self) -> Program:
+        zone = self._folder / "zone.json"
+        zone.write_text(json.dumps(zone_of(self._dkim_key), indent=1) + "\n")
+        address = (rooms.HOST, self._home.ports(("dns",))["dns"])
+        os.environ["MAILCHUTE_DNS"] = rooms.text_of(address)
+        return Program(
+            name="dns",
+            command=self._command("demo_dns", address[1], zone),
+            environ=rooms.environment(),
+            is_ready=_at_once,  # UDP does not say when somebody listens
+            stage=STAGE_FUNCTIONS,
+            where=rooms.text_of(address),
+        )
+
+    @staticmethod
+    def _command(module: str, *arguments: object) -> tuple[str, ...]:
+        return (sys.executable, "-m", f"mailchute_cli.{module}", *map(str, arguments))
 
     async def play(self, plan: Plan) -> None:
         """Send the mail, wait for its webhook, and say how to send the next."""
-        mail = sample()
+        mail = await asyncio.to_thread(sample, self._dkim_key)
         self.screen.say("")
-        self.screen.say(f"sending  “{mail['Subject']}”, from {SENDER} to {RECIPIENT}")
+        self.screen.say(f"sending  “{SUBJECT}”, from {SENDER} to {RECIPIENT}")
         smtp = rooms.reachable(plan.smtp)
         began = time.monotonic()
-        answers = await asyncio.to_thread(submit, smtp, SENDER, (RECIPIENT,), bytes(mail))
+        answers = await asyncio.to_thread(submit, smtp, SENDER, (RECIPIENT,), mail)
         self.screen.say(f"         {answers[-1]}, {1000 * (time.monotonic() - began):.0f} ms")
+        found = MAIL_ID.search(answers[-1])
         try:
-            await asyncio.wait_for(self._first.wait(), ARRIVAL_S)
+            await asyncio.wait_for(self._arrival(found[0] if found else "").wait(), ARRIVAL_S)
         except TimeoutError:
             self.screen.warn(
                 f"no webhook in {ARRIVAL_S:.0f} s; it is tried again by the schedule: see the logs"
@@ -142,7 +160,10 @@ class Demo:
             path = self._folder / f"{payload['id']}.json"
             path.write_text(json.dumps(payload, indent=2, ensure_ascii=False) + "\n")
             self.screen.say(shown(told, payload, path))
-            self._first.set()
+            self._arrival(payload["id"]).set()
+
+    def _arrival(self, mail_id: str) -> asyncio.Event:
+        return self._arrivals.setdefault(mail_id, asyncio.Event())
 
     def _next_mail(self, smtp: str) -> str:
         host, _, port = smtp.rpartition(":")
@@ -163,3 +184,7 @@ class Demo:
                 "Ctrl-C stops; the next start carries on.",
             )
         )
+
+
+async def _at_once() -> bool:
+    return True
