@@ -27,6 +27,7 @@ _FIELD = re.compile(
     rb"^(content-type|content-transfer-encoding|content-disposition)[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)",
     re.IGNORECASE | re.MULTILINE,
 )
+_AFTER_DELIMITER = (b"", b"-", b" ", b"\t", b"\r", b"\n")
 _EMPTY_FIRST_LINE = re.compile(rb"\r?\n")
 _EMPTY_LINE = re.compile(rb"(\r?\n)\r?\n")
 
@@ -84,6 +85,8 @@ def _read(content: bytes, start: int, end: int, section: bytes, parts: Parts, de
     boundary = _BOUNDARY.search(declared) if media_type.startswith("multipart/") else None
     if boundary is not None:
         for low, high in _entities(content, start, end, boundary[1] or boundary[2]):
+            if parts.count > PARTS_MAX_COUNT:
+                return
             gap = _EMPTY_FIRST_LINE.match(content, low) or _EMPTY_LINE.search(
                 content, low, min(high, low + HEADER_MAX_OCTETS)
             )
@@ -103,16 +106,24 @@ def _read(content: bytes, start: int, end: int, section: bytes, parts: Parts, de
 
 
 def _entities(content: bytes, start: int, end: int, boundary: bytes) -> Iterator[tuple[int, int]]:
-    """Return where each entity between the delimiters starts and ends (RFC 2046, 5.1.1)."""
+    """Yield where each entity between the delimiters starts and ends (RFC 2046, 5.1.1)."""
     delimiter = b"--" + boundary
-    at = content.find(delimiter, start, end)
+    at = start if content.startswith(delimiter, start) else _delimiter_after(content, start, end, delimiter)
     while at >= 0:
         line_end = content.find(b"\n", at, end)
         if line_end < 0 or content.startswith(b"--", at + len(delimiter)):
             return
-        following = content.find(b"\n" + delimiter, line_end, end)
-        yield line_end + 1, following if following >= 0 else end
-        at = following + 1 if following >= 0 else -1
+        following = _delimiter_after(content, line_end, end, delimiter)
+        yield line_end + 1, following - 1 if following >= 0 else end
+        at = following
+
+
+def _delimiter_after(content: bytes, start: int, end: int, delimiter: bytes) -> int:
+    """Return where the next line starts that is this delimiter and not a longer one; -1 when none is."""
+    at = content.find(b"\n" + delimiter, start, end)
+    while at >= 0 and content[at + 1 + len(delimiter) : at + 2 + len(delimiter)] not in _AFTER_DELIMITER:
+        at = content.find(b"\n" + delimiter, at + 1, end)
+    return at + 1 if at >= 0 else -1
 
 
 def _filename(field_body: bytes) -> str:
