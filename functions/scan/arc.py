@@ -14,10 +14,10 @@ import dkim
 from mailchute.errors import LookupFailed
 from mailchute.verdicts import ArcVerdict
 
-from .dkim import QUIET, SIGNATURE_MAX_OCTETS, BodyHashed, SyntaxFault, has_long_space
 from .dkim_keys import BadKey
 from .lookups import Lookups
 from .message import Field, Message
+from .verifier import SIGNATURE_MAX_OCTETS, BodyHashed, SyntaxFault, has_long_space
 
 SETS_MAX_COUNT = 50  # RFC 8617, 4.2.1
 _FIELDS = (b"arc-seal", b"arc-message-signature", b"arc-authentication-results")
@@ -58,9 +58,8 @@ class _Chain(BodyHashed, dkim.ARC):  # type: ignore[misc]
     """dkimpy's verifier of a chain; remembers whether the DNS failed it."""
 
     def __init__(self, message: Message, lookups: Lookups) -> None:
-        super().__init__(logger=QUIET)
+        super().__init__(message, lookups)
         self.failed: LookupFailed | None = None
-        self.open(message, lookups)
 
     def verify_sig(
         self, sig: dict[bytes, bytes], include_headers: list[bytes], sig_header: Field, dnsfunc: object
