@@ -11,7 +11,7 @@ run: .venv/run.stamp
 	@$(BIN)/mailchute demo
 
 test: .venv/dev.stamp debian-tools
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check

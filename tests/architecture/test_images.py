@@ -138,7 +138,6 @@ def image(
     served.process.wait(30)
 
 
-@pytest.mark.xdist_group("images")
 def test_an_image_answers_a_single_call_and_a_batch(image: tuple[str, Image]) -> None:
     name, served = image
     request, expected = REQUESTS[name]

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.system import SECRET, System
 from tests.servers.sink import Sink
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.corpus, pytest.mark.slow]
+pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(os.environ.get("MAILCHUTE_CORPUS", str(ROOT.parent / "shared" / "corpus"))) / "mime"

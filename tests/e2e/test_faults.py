@@ -15,8 +15,6 @@ from tests.e2e.system import SECRET, System, is_alive, routes_to
 from tests.servers.dns import DnsServer
 from tests.servers.sink import Sink, Step
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 FAST_RETRIES = {
     "MAILCHUTE_RETRY_SCHEDULE": "0," + ",".join(["0.5"] * 60),
     "MAILCHUTE_ACK_WAIT_S": "5",  # how long what a killed connector had in hand stays in hand

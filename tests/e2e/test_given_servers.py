@@ -18,8 +18,6 @@ from tests.servers.databases import PostgresqlServer
 from tests.servers.nats import NatsServer
 from tests.servers.sink import Sink
 
-pytestmark = pytest.mark.xdist_group("up")
-
 
 @pytest.fixture
 def empty_postgresql(postgresql_server: PostgresqlServer) -> Iterator[str]:

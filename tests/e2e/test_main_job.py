@@ -22,8 +22,6 @@ from tests.e2e.system import SECRET, System
 from tests.servers.dns import DnsServer
 from tests.servers.sink import Sink
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
 
 def mail(subject: str = "Hello", *, text: str = "Hello.\n", sender: str = "ada@example.org") -> EmailMessage:
     message = EmailMessage()

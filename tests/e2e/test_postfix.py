@@ -16,7 +16,6 @@ from tests.e2e.system import SECRET, System
 from tests.servers.sink import Sink
 
 pytestmark = [
-    pytest.mark.xdist_group("e2e"),
     pytest.mark.skipif(not shutil.which("postfix"), reason="Postfix is not installed (Debian: postfix)"),
     pytest.mark.skipif(os.geteuid() != 0, reason="Postfix starts as root alone"),
 ]

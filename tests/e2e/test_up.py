@@ -13,8 +13,6 @@ import pytest
 from tests.e2e.system import System, is_alive, routes_to
 from tests.servers.sink import Sink
 
-pytestmark = pytest.mark.xdist_group("up")
-
 
 def content(mark: str) -> bytes:
     return f"From: ada@example.org\r\nSubject: {mark}\r\n\r\nHello {os.urandom(8).hex()}.\r\n".encode()
