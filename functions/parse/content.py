@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from mailchute.payload import Content
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from .bodies import Bodies, Slot, html_of_text
 from .limits import HTML_DEPTH_MAX_COUNT, HTML_MAX_OCTETS
@@ -52,6 +53,28 @@ def content_of(
         parts=tuple(bodies.parts),
         html_safe=sanitised(html) if html is not None and is_tame and "html_safe" in include else UNSET,
         html_clean=cleaned(html) if html is not None and is_tame and "html_clean" in include else UNSET,
+    )
+
+
+def shortened(content: Content, limit_octets: int) -> Content | None:
+    """
+    Return the content cut to what one POST may carry, or None when it fits as it is.
+
+    The text and the Markdown keep an eighth of the limit each; the HTML goes, for half of it is none.
+    """
+    forms = (content.text, content.markdown, content.html or "")
+    if 3 * sum(map(len, forms)) <= limit_octets:  # UTF-8 has at most three octets a character in the BMP
+        return None
+    if sum(len(form.encode()) for form in forms) <= limit_octets:
+        return None
+    keep = limit_octets // 8 // 3
+    return replace(
+        content,
+        text=content.text[:keep],
+        markdown=content.markdown[:keep],
+        html=None,
+        html_safe=UNSET,
+        html_clean=UNSET,
     )
 
 

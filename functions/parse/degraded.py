@@ -13,9 +13,8 @@ from .header_section import HeaderSection, read_header_section
 from .limits import LimitExceeded
 from .message import message_of
 from .settings import WorkerSettings
-from .work import content_octets, drafted
+from .work import RAW_NAME, content_octets, drafted
 
-RAW_NAME = "message.eml"
 GLANCE_OCTETS = 32 * 1024  # of the header section: all that is looked at when the whole is too much
 GLANCE_FIELDS_COUNT = 200
 

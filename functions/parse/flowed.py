@@ -10,21 +10,18 @@ def unflowed(text: str, *, delete_space: bool) -> str:
     Args:
         delete_space: DelSp=yes: the blank before a soft break is no part of the text (4.2).
     """
-    out: list[str] = []
+    out: list[str] = []  # pieces, line ends among them: a paragraph of many lines is not copied for each
     open_depth: int | None = None  # quote depth of the paragraph that goes on; None when none does
-    for line in text.split("\n"):
-        stripped = line.lstrip(">")
-        depth = len(line) - len(stripped)
-        content = stripped.removeprefix(" ")  # space-stuffing (4.4)
+    for number, line in enumerate(text.split("\n")):
+        content = line.lstrip(">")
+        depth = len(line) - len(content)
+        content = content.removeprefix(" ")  # space-stuffing (4.4)
         is_signature = content == "-- "  # never flowed (4.3)
-        if open_depth == depth and not is_signature:
-            out[-1] += content
-        else:
-            out.append(">" * depth + (" " if depth else "") + content)
-        if content.endswith(" ") and not is_signature:
-            open_depth = depth
-            if delete_space:
-                out[-1] = out[-1][:-1]
-        else:
-            open_depth = None
-    return "\n".join(out)
+        if open_depth != depth or is_signature:
+            if number:
+                out.append("\n")
+            out.append(">" * depth + (" " if depth else ""))
+        is_soft = content.endswith(" ") and not is_signature
+        out.append(content[:-1] if is_soft and delete_space else content)
+        open_depth = depth if is_soft else None
+    return "".join(out)

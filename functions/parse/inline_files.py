@@ -32,11 +32,16 @@ def taken_out(octets: bytes) -> tuple[bytes, list[InlineFile]]:
     files: list[InlineFile] = []
     if b"begin " not in octets:
         return octets, files
-    for begin, end, decode in ((_UU_BEGIN, _UU_END, decode_uuencode), (_Y_BEGIN, _Y_END, _decoded_yenc)):
+    ways = ((b"begin ", _UU_BEGIN, _UU_END, decode_uuencode), (b"=ybegin ", _Y_BEGIN, _Y_END, _decoded_yenc))
+    for mark, begin, end, decode in ways:
+        if mark not in octets:
+            continue
         kept: list[bytes] = []
         position = 0
         for match in begin.finditer(octets):
-            if match.start() < position or len(files) >= FILES_MAX_COUNT:
+            if len(files) >= FILES_MAX_COUNT:
+                break
+            if match.start() < position:
                 continue
             ending = end.search(octets, match.end())
             if ending is None:

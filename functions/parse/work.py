@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from .attachments import Tray
 from .bodies import sort_leaves
 from .bounce import bounce_of
-from .content import content_of
+from .content import content_of, shortened
 from .draft import Draft
 from .entity import Entity, read_mail
 from .hops import hops_of
@@ -42,6 +42,9 @@ class Sections:
     report: dict[str, Any] | UnsetType = UNSET
 
 
+RAW_NAME = "message.eml"  # the raw mail, beside a payload that does not hold all of it
+
+
 def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
     """
     Return the mail as a payload, and what the alias's rules decide.
@@ -57,12 +60,18 @@ def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
     limits: list[str] = []
     include = {name for endpoint in alias.endpoints for name in endpoint.include}
     content = content_of(bodies, engine=settings.markdown, include=include, limits=limits)
+    short = shortened(content, alias.body_limit_octets)
+    if short is not None:
+        content = short
+        limits.append("content-size")
     tray = Tray(
         inline_limit_octets=alias.inline_limit_octets,
         inline_left_octets=alias.body_limit_octets - 2 * len(content.text) - 2 * len(content.html or ""),
         has_storage=settings.has_storage,
         is_infected=report.security.virus is not None and report.security.virus.infected,
     )
+    if short is not None:
+        tray.put(octets[mail.trace_octets :], filename=RAW_NAME, content_type="message/rfc822")
     for part in bodies.attachments:
         tray.take(part)
     tray.take_files(bodies.files)
@@ -82,6 +91,7 @@ def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
     )
     security = replace(
         report.security,
+        degraded=report.security.degraded or short is not None,
         limits=(*report.security.limits, *dict.fromkeys(limits)),
         from_ambiguous=report.security.from_ambiguous or author.is_ambiguous,
     )

@@ -198,6 +198,19 @@ def test_without_s3_what_goes_over_the_body_limit_is_named_and_left_out(parser: 
     assert attachment["excludeReason"] == "no-storage"
 
 
+def test_a_text_larger_than_a_post_may_be_is_cut_and_the_raw_mail_attached(
+    started: Callable[[Settings], Parser], s3_bucket: S3Settings
+) -> None:
+    content = b"Subject: long\r\n\r\n" + "wörter und wörter\r\n".encode() * 700_000
+    answer, payload = answer_of(started(settings_with(s3_bucket)), request_of(content))
+    assert len(answer.payload) < ALIAS.body_limit_octets
+    assert payload["security"]["limits"] == ["content-size"]
+    assert payload["security"]["degraded"]
+    assert payload["message"]["content"]["text"].startswith("wörter und wörter\n")
+    with urllib.request.urlopen(payload["message"]["attachments"][0]["url"]) as response:
+        assert response.read() == content
+
+
 def test_while_s3_is_away_the_mail_waits(started: Callable[[Settings], Parser]) -> None:
     away = replace(
         NO_S3, endpoint=f"http://127.0.0.1:{free_ports(1)[0]}", bucket="b", access_key="a", secret_key="s"

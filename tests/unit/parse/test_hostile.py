@@ -24,6 +24,7 @@ from functions.parse.reply import split_reply
 from functions.parse.safe_html import cleaned
 from functions.parse.settings import WorkerSettings
 from functions.parse.text_links import links_in
+from functions.parse.transfer import decode_transfer
 from functions.parse.words import text_of
 from functions.parse.worker import draft_of, finished
 
@@ -148,16 +149,27 @@ TEXTS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
 }
 
 
+BULK_OCTETS = 1_500_000  # where copying what was gathered so far for each line would show
+BULK: dict[str, Callable[[int], object]] = {
+    "flowed": lambda size: unflowed("a \n" * (size // 3), delete_space=False),
+    "uuencode": lambda size: taken_out(b"begin 644 a\n" + b"#abc\n" * (size // 5) + b"end\n"),
+    "uuencode again and again": lambda size: taken_out(b"begin 644 a\n#abc\nend\n" * (size // 20)),
+    "base64": lambda size: decode_transfer(b"QQ==\n" * (size // 5), "base64"),
+    "html text": lambda size: read_markup("<p>a</p>\n" * (size // 9)),
+    "reply": lambda size: split_reply("> a\nb\n" * (size // 6)),
+}
+
+
 def cpu_s(work: Callable[[], object]) -> float:
     started = time.process_time()
     work()
     return time.process_time() - started
 
 
-def is_linear(work: Callable[[int], object]) -> bool:
+def is_linear(work: Callable[[int], object], unit: int = UNIT_OCTETS) -> bool:
     """Say whether twice the input takes at most about twice the time, in the best of some attempts."""
     for _ in range(ATTEMPTS_MAX_COUNT):
-        once, twice = cpu_s(lambda: work(UNIT_OCTETS)), cpu_s(lambda: work(2 * UNIT_OCTETS))
+        once, twice = cpu_s(lambda: work(unit)), cpu_s(lambda: work(2 * unit))
         if twice < NOISE_S or twice <= RATIO_MAX * once:
             return True
     return False
@@ -172,6 +184,11 @@ def test_a_hostile_mail_costs_time_in_proportion(name: str) -> None:
 def test_a_hostile_text_costs_time_in_proportion(name: str) -> None:
     reader, make = TEXTS[name]
     assert is_linear(lambda size: reader(make(size)))
+
+
+@pytest.mark.parametrize("name", BULK)
+def test_much_of_the_same_costs_time_in_proportion(name: str) -> None:
+    assert is_linear(BULK[name], BULK_OCTETS)
 
 
 LIMITS = {
