@@ -57,19 +57,19 @@ class Attempts:
         return wire.decode(stored.body, MailObject)
 
 
-def schedule_begins_at(owed: WebhookDelivery) -> datetime:
-    """
-    Return when the schedule began: with the first attempt.
-
-    Of one that came to a lane untried, for the endpoint was in trouble already, with its making: else a
-    long backlog before a dead endpoint would never come to an end.
-    """
-    return owed.first_attempt_at or owed.created_at
+def schedule_begins_at(owed: WebhookDelivery, outcome: AttemptOutcome) -> datetime:
+    """Return when the first attempt was made: the one that this came of, where none was noted before."""
+    return owed.first_attempt_at or outcome.started_at
 
 
 def is_last_at(owed: WebhookDelivery, at: datetime, gaps_s: tuple[float, ...]) -> bool:
-    """Return whether an attempt made at this time is the schedule's last."""
-    age_s = (at - schedule_begins_at(owed)).total_seconds()
+    """
+    Return whether an attempt made at this time is the last.
+
+    Of a delivery that waited untried, for its endpoint was in trouble already, the schedule's length is
+    counted from its making: else a long backlog before a dead endpoint would never come to an end.
+    """
+    age_s = (at - (owed.first_attempt_at or owed.created_at)).total_seconds()
     return attempt_number_of(owed.id, age_s=age_s, gaps_s=gaps_s) == len(gaps_s)
 
 
@@ -79,7 +79,7 @@ def due_in_s(
     """Return when the attempt after this failed one is due, in seconds from `now`; None: never."""
     return next_attempt_in_s(
         owed.id,
-        first_attempt_at=schedule_begins_at(owed),
+        first_attempt_at=schedule_begins_at(owed, outcome),
         attempted_at=outcome.started_at,
         now=now,
         retry_after_s=outcome.retry_after_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ FRESH_SLOTS = DELIVER_CALLS - LANE_SLOTS
 SLOW_MAX = DELIVER_CALLS // 2  # attempts older than a second
 NAK_SOON_S = 1.0
 NAK_UPGRADE_S = 30.0
+FIRST_FAILED = ".tried"  # put back on the lane, its first attempt noted: another message id
 
 log = event_log("connector")
 
@@ -153,6 +155,12 @@ class Deliveries:
         await self._divert(owed, delivery, outcome)
 
     async def _stay_on_lane(self, owed: WebhookDelivery, delivery: Delivery, outcome: AttemptOutcome) -> None:
+        if owed.first_attempt_at is None:
+            # It came here untried, and a message cannot be changed: its schedule begins with a new one.
+            with contextlib.suppress(StreamFull):
+                await self.lanes.divert(owed, outcome, again=FIRST_FAILED)
+                await delivery.ack()
+                return
         due_s = due_in_s(owed, outcome, datetime.now(UTC), self.gaps_s)
         await delivery.nak(due_s or NAK_SOON_S)
 

@@ -50,7 +50,6 @@ class Function:
     Calls one function.
 
     Args:
-        name: Of the function, for the log.
         timeout_s: Silence of this length means that it is away.
     """
 
@@ -229,7 +228,7 @@ class Function:
             value.answer.set_result(answer)
 
     def _left(self, values: list[_Value], reason: str) -> None:
-        """The function is away: nobody pulls for it until a pause is over."""
+        """Nobody pulls for it until a pause is over."""
         for value in values:
             if not value.answer.done():
                 value.answer.set_exception(FunctionAway(f"{self.name}: {reason}"))
@@ -242,9 +241,7 @@ class Function:
     def _broke(self, values: list[_Value], reason: str) -> None:
         """A call ended in the middle: a batch is called again as singles, a single is told so."""
         for value in values:
-            if value.answer.done():
-                continue
-            if value.is_single or len(values) == 1:
+            if (value.is_single or len(values) == 1) and not value.answer.done():
                 value.answer.set_exception(FunctionBroke(f"{self.name}: {reason}"))
             else:
                 value.is_single = True

@@ -85,12 +85,13 @@ class Lanes:
         self._stirred = asyncio.Event()
         self._is_stopping = False
 
-    async def divert(self, owed: WebhookDelivery, outcome: AttemptOutcome | None) -> None:
+    async def divert(self, owed: WebhookDelivery, outcome: AttemptOutcome | None, *, again: str = "") -> None:
         """
         Put a delivery on its endpoint's lane.
 
         Args:
             outcome: Of the attempt that failed; None when none was made.
+            again: Sets apart what is put there a second time.
 
         Raises:
             StreamFull: The lane holds as much as it may.
@@ -110,7 +111,7 @@ class Lanes:
             subjects.retry_subject_of(owed.endpoint_id),
             record,
             stream=subjects.RETRY,
-            message_id=subjects.retry_id_of(owed.mail_id, owed.endpoint_id, owed.run),
+            message_id=subjects.retry_id_of(owed.mail_id, owed.endpoint_id, owed.run) + again,
         )
 
     async def ensure(self, endpoint_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import aiohttp
 from mailchute import subjects
 from mailchute.jetstream import Publisher
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
 from connector.attempt import Attempts
 from connector.burial import Burial
@@ -153,4 +155,5 @@ class Pipeline:
                 self.lanes.finish(DRAIN_S), *(pull.finish(DRAIN_S) for pull in self.pulls.values())
             )
             await self.journal.flush()
-            await self.client.flush()
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                await self.client.flush()

@@ -61,7 +61,7 @@ def _mail_event(mail: MailObject, kind: Kind, run: str, at: datetime, **more: ob
 
 def attempted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[float, ...]) -> tuple[Event, ...]:
     """Return what is told of an attempt: that it was made, and, if so, that it delivered."""
-    age_s = (outcome.started_at - schedule_begins_at(owed)).total_seconds()
+    age_s = (outcome.started_at - schedule_begins_at(owed, outcome)).total_seconds()
     # By age, like the schedule: attempts made by hand or after a crash count as the one they follow.
     attempt = attempt_number_of(owed.id, age_s=age_s, gaps_s=gaps_s)
     stamp = int(outcome.started_at.timestamp() * 1_000)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from connector.lanes import Lanes
 from mailchute import subjects, wire
@@ -203,18 +205,31 @@ def test_a_fresh_message_delivered_a_second_time_is_diverted_not_posted_beside_o
     run(work)
 
 
-def test_a_delivery_that_came_to_the_lane_untried_is_dead_by_its_age_all_the_same(
+def test_a_delivery_that_came_to_the_lane_untried_begins_its_schedule_with_its_first_attempt(
     nats_server: NatsServer,
 ) -> None:
     async def work() -> None:
-        async with house(nats_server, gaps_s=(0, 0.5, 0.5)) as built:
+        async with house(nats_server, gaps_s=(0, 0.2, 1.0)) as built:
             built.functions.endpoints["end_a"] = fails
             await built.pipeline.lanes.divert(owed_by("end_a", 1), None)
             await eventually(lambda: built.functions.of_kind("dead"))
-            attempts = [event.attempt for event in built.functions.of_kind("attempted")]
-            assert attempts == sorted(attempts)
-            assert attempts[-1] == 3
+            assert [event.attempt for event in built.functions.of_kind("attempted")] == [1, 2, 3]
             await eventually(built.is_quiet)
+
+    run(work)
+
+
+def test_what_waited_untried_for_a_whole_schedule_is_dead_with_its_first_failure(
+    nats_server: NatsServer,
+) -> None:
+    async def work() -> None:
+        async with house(nats_server, gaps_s=(0, 0.2, 1.0)) as built:
+            built.functions.endpoints["end_a"] = fails
+            long_ago = datetime.now(UTC) - timedelta(hours=1)
+            owed = msgspec.structs.replace(owed_by("end_a", 1), created_at=long_ago)
+            await built.pipeline.lanes.divert(owed, None)
+            await eventually(lambda: built.functions.of_kind("dead"))
+            assert [event.attempt for event in built.functions.of_kind("attempted")] == [1]
 
     run(work)
 
