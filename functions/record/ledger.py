@@ -6,12 +6,16 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 from mailchute.database import RECORD_LOCK, Database
+from mailchute.errors import Undecodable
 from mailchute.journal import Event
 from mailchute.tables import delivery, email, endpoint, event
+from sqlalchemy.exc import DataError, IntegrityError
 
 from .fold import REASON_MAX_CHARACTERS, Ledger, cut, delivery_id_of
 from .rows import AttemptRow, DeliveryRow, EventRow, MailRow, columns_of, write
 
+ID_MAX_CHARACTERS = 64  # ours have 30
+REFUSED = (DataError, IntegrityError, OverflowError)  # OverflowError: SQLite's driver, of a number
 RESPONSE_MAX_CHARACTERS = 4_096  # DESIGN: 4 KB of the answer are kept
 
 
@@ -24,8 +28,27 @@ def record(database: Database, events: Iterable[Event]) -> int:
 
     Raises:
         DatabaseUnavailable: Nothing of it is written; tell them again.
+        Undecodable: Some can be held by no database, now or ever; all others are written.
     """
     told = {one.id: one for one in events}
+    sound = {one.id: one for one in told.values() if _has_sound_ids(one)}
+    refused = len(told) - len(sound)
+    try:
+        new_count = _record(database, sound)
+    except REFUSED:
+        # One of them spoils the statement for all: the others are not lost for it.
+        new_count = 0
+        for one in sound.values():
+            try:
+                new_count += _record(database, {one.id: one})
+            except REFUSED:
+                refused += 1
+    if refused:
+        raise Undecodable(f"{refused} of {len(told)} facts can be stored nowhere; the others are")
+    return new_count
+
+
+def _record(database: Database, told: dict[str, Event]) -> int:
     if not told:
         return 0
     with database.write() as connection:
@@ -38,6 +61,12 @@ def record(database: Database, events: Iterable[Event]) -> int:
         if fresh:
             _write(connection, fresh)
     return len(fresh)
+
+
+def _has_sound_ids(one: Event) -> bool:
+    """Whether its ids are short as ours are: longer ones PostgreSQL could not index, however often told."""
+    ids = (one.id, one.mail_id, one.run, one.account_id, one.domain_id, one.alias_id, one.endpoint_id or "")
+    return all(len(each) <= ID_MAX_CHARACTERS and "\x00" not in each for each in ids)
 
 
 def _write(connection: sa.Connection, events: list[Event]) -> None:

@@ -122,6 +122,24 @@ def test_garbage_is_never_worked_on_and_a_newer_version_later(database: Database
     assert handler.handle(Call(body=wire.encode({"version": 2, "events": []}))).status == 503
 
 
+@pytest.mark.parametrize(
+    "poison",
+    [
+        told("accepted", mail="msg_7", mail_sequence=2**63),
+        told("accepted", mail="msg_" + "x" * 10_000),
+        told("delivered", endpoint_id="end_\x00"),
+    ],
+    ids=["a number too large", "an id too long", "a NUL"],
+)
+def test_a_fact_no_database_can_hold_is_refused_and_takes_no_other_with_it(
+    database: Database, poison: Event
+) -> None:
+    batch = JournalBatch(events=(LIFE[0], poison, LIFE[1]))
+    for _ in range(2):
+        assert handler.handle(Call(body=wire.encode(batch))).status == 422
+    assert posted(LIFE[:3]) == 1
+
+
 def test_an_unmigrated_database_stops_the_start_with_a_line_that_says_what_to_do(
     empty_database_url: str,
 ) -> None:
