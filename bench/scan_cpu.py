@@ -7,6 +7,7 @@ Goals on 2 cores: a signed mail of 5 KB in 1.2 ms, one of 3 MB in 40 ms.
 from __future__ import annotations
 
 import base64
+import gc
 import os
 import statistics
 import sys
@@ -79,6 +80,7 @@ def main() -> int:
     dns = DnsServer(zone)
     settings = Settings(dns=DnsSettings(host=dns.host, port=dns.port), authserv_id="mx.us.example")
     scanner = Scanner(settings)
+    gc.freeze()  # as the handler does
     is_met = True
     print(f"{'mail':18} {'octets':>9} {'median':>8} {'best':>8} {'goal':>6}   CPU ms of a scan")
     for name, content in mails().items():
