@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from .attachments import Tray
-from .bodies import sort_leaves
+from .bodies import Bodies, sort_leaves
 from .bounce import bounce_of
 from .content import content_of, shortened
 from .draft import Draft
@@ -95,13 +95,17 @@ def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
         limits=(*report.security.limits, *dict.fromkeys(limits)),
         from_ambiguous=report.security.from_ambiguous or author.is_ambiguous,
     )
-    sections = Sections(
-        reply=(split_reply(content.text) if len(content.text) <= REPLY_MAX_CHARACTERS else None) or UNSET,
+    sections = _sections(mail, root, bodies, content.text)
+    return drafted(mail, report, message, security, tray, sections=sections)
+
+
+def _sections(mail: MailObject, root: Entity, bodies: Bodies, text: str) -> Sections:
+    return Sections(
+        reply=(split_reply(text) if len(text) <= REPLY_MAX_CHARACTERS else None) or UNSET,
         calendar=events_of(bodies.attachments) or UNSET,
-        bounce=bounce_of(root, content.text, is_null_reverse_path=_is_notification(mail)) or UNSET,
+        bounce=bounce_of(root, text, is_null_reverse_path=_is_notification(mail)) or UNSET,
         report=report_of(root, bodies.attachments) or UNSET,
     )
-    return drafted(mail, report, message, security, tray, sections=sections)
 
 
 def _is_notification(mail: MailObject) -> bool:
