@@ -47,7 +47,8 @@ class Authentication:
         self._message = message
         self._checks = checks
         path = message.reverse_path
-        late = SpfFinding("temperror", path.domain if path else message.helo or None, _LATE)
+        spf_domain = path.domain if path else message.helo or None
+        late = SpfFinding("temperror", spf_domain, f"TXT {spf_domain}: {_LATE}")
         self._spf = checks.start("spf", partial(check_mail_from, message), late)
         self._helo = checks.start(
             "spf-helo", partial(check_helo, message), SpfFinding("temperror", None, _LATE)
@@ -68,7 +69,7 @@ class Authentication:
             checks.start(
                 "dkim",
                 partial(check_signature, message, signature, now),
-                _verdict(signature, "temperror", _LATE),
+                _verdict(signature, "temperror", _late_key(signature)),
             )
             for signature in ordered[:SIGNATURES_MAX_COUNT]
         ]
@@ -81,8 +82,11 @@ class Authentication:
         message, spf, helo = self._message, self._spf.result(), self._helo.result()
         signatures = [check.result() for check in self._signatures]
         signatures += [_verdict(s, "policy", "not checked: too many signatures") for s in self._unchecked]
+        author_domain = domain_of(message.author)
         late = Conclusion(
-            DmarcVerdict(result="temperror", domain=domain_of(message.author), reason=_LATE),
+            DmarcVerdict(
+                result="temperror", domain=author_domain, reason=f"TXT _dmarc.{author_domain}: {_LATE}"
+            ),
             tuple(signatures),
             SenderVerdict(address=message.author.address),
         )
@@ -138,6 +142,10 @@ def _verdict(signature: Signature, result: Result, reason: str) -> DkimVerdict:
         algorithm=signature.algorithm,
         reason=reason,
     )
+
+
+def _late_key(signature: Signature) -> str:
+    return f"TXT {signature.selector}._domainkey.{signature.domain}: {_LATE}"
 
 
 def _is_near(domain: str | None, author_domain: str | None) -> bool:

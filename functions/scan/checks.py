@@ -14,6 +14,8 @@ from mailchute.verdicts import Evidence
 from .lookups import LiveSource, Lookups, NotWarm, WarmSource
 from .memory import Memory
 
+WRAP_UP_S = 0.2  # before the deadline look-ups end, so that a check can still say which one failed
+
 T = TypeVar("T")
 
 log = event_log("scan")
@@ -40,7 +42,7 @@ class Check(Generic[T]):
         try:
             self.run(work, Lookups(WarmSource(resolver), memory))
         except NotWarm:
-            self.lookups = Lookups(LiveSource(resolver, self._deadline), memory)
+            self.lookups = Lookups(LiveSource(resolver, self._deadline - WRAP_UP_S), memory)
             self._future = pool.submit(self._guarded, work, self.lookups)
 
     def run(self, work: Callable[[Lookups], T], lookups: Lookups) -> None:

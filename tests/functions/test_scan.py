@@ -178,6 +178,9 @@ def test_with_a_dns_that_never_answers_it_answers_by_the_deadline(dns: DnsServer
     assert (auth.spf.result, auth.spf.helo_result, auth.iprev) == ("temperror",) * 3
     assert [verdict.result for verdict in auth.dkim] == ["temperror"]
     assert auth.dmarc.result == "temperror"
+    assert "TXT example.org" in (auth.spf.reason or "")
+    assert "TXT s1._domainkey.example.org" in (auth.dkim[0].reason or "")
+    assert "TXT _dmarc.example.org" in (auth.dmarc.reason or "")
     assert auth.sender_domain.mx is None
     assert not auth.sender.authenticated
     assert report.spam is not None
