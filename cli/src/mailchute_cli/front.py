@@ -11,9 +11,9 @@ import http.client
 import ipaddress
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from mailchute_cli import rooms
 
@@ -21,9 +21,11 @@ BODY_MAX_OCTETS = 64 * 1024 * 1024  # as the function's server has it
 CALLS_AT_ONCE = 32  # each may hold a body
 ANSWER_S = 60.0
 IDLE_S = 30.0
+API = "/api/"
 HOP_BY_HOP = ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")  # RFC 9110, 7.6.1
 ABOUT = """\
-Mailchute. Hand a function a mail:
+Mailchute. The REST API is under {base}/api/v1 (`mailchute keys create --name N` makes a key).
+Hand a function a mail:
 
   curl --data-binary @mail.eml -H 'Content-Type: message/rfc822' {base}/function/scan
   curl --data-binary @mail.eml -H 'Content-Type: message/rfc822' {base}/function/parse
@@ -54,50 +56,69 @@ class Caller(BaseHTTPRequestHandler):
         elif self.path == "/":
             self._answer(200, ABOUT.format(base=f"http://{self.headers.get('Host', '')}").encode())
         else:
-            self._answer(404, b"there is nothing here; / tells what is\n")
+            self._pass_on()
 
     def do_POST(self) -> None:
-        prefix, _, name = self.path.rpartition("/")
-        if prefix != "/function" or name not in self.server.functions:
-            self.close_connection = True  # the body stays unread
-            self._answer(404, b"there is nothing here; / tells what is\n")
-        elif not self.headers.get("Content-Length", "").isdecimal():
-            self.close_connection = True
-            self._answer(411, b"a Content-Length is needed\n")
-        elif int(self.headers["Content-Length"]) > BODY_MAX_OCTETS:
-            self.close_connection = True
-            self._answer(413, b"the body is too large\n")
-        elif not self.server.slots.acquire(blocking=False):
-            self.close_connection = True
-            self._answer(429, b"too many calls at once\n")
-        else:
-            try:
-                self._pass_on(self.server.functions[name])
-            finally:
-                self.server.slots.release()
+        self._pass_on()
+
+    do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Say nothing: the functions log what matters."""
 
-    def _pass_on(self, url: str) -> None:
+    def _pass_on(self) -> None:
+        url = self._target()
+        length = self.headers.get("Content-Length", "0" if "Transfer-Encoding" not in self.headers else "")
+        if url is None:
+            self._refuse(404, b"there is nothing here; / tells what is\n")
+        elif not length.isdecimal():
+            self._refuse(411, b"a Content-Length is needed\n")
+        elif int(length) > BODY_MAX_OCTETS:
+            self._refuse(413, b"the body is too large\n")
+        elif not self.server.slots.acquire(blocking=False):
+            self._refuse(429, b"too many calls at once\n")
+        else:
+            try:
+                self._exchange(url, self.rfile.read(int(length)))
+            finally:
+                self.server.slots.release()
+
+    def _refuse(self, status: int, text: bytes) -> None:
+        self.close_connection = True  # the body stays unread
+        self._answer(status, text)
+
+    def _target(self) -> str | None:
+        """Return the URL of the server whose this request is; None when it is nobody's."""
+        if self.path.startswith(API) and "api" in self.server.functions:
+            return urljoin(self.server.functions["api"], self.path)
+        prefix, _, name = self.path.rpartition("/")
+        is_call = prefix == "/function" and self.command == "POST"
+        return self.server.functions.get(name) if is_call else None
+
+    def _exchange(self, url: str, body: bytes) -> None:
         target = urlsplit(url)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
         fields = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
         if not _is_here(self.client_address[0]):
             fields["X-Forwarded-For"] = self.client_address[0]
         connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=ANSWER_S)
         try:
-            connection.request("POST", target.path, body, fields)
+            connection.request(self.command, urlunsplit(("", "", *target[2:])), body, fields)
             answer = connection.getresponse()
-            self._answer(answer.status, answer.read(), answer.headers.get_content_type())
+            octets = answer.read()
         except (OSError, http.client.HTTPException):
             self._answer(503, b"the function does not answer\n")
+            return
         finally:
             connection.close()
+        self._answer(answer.status, octets, answer.getheaders())
 
-    def _answer(self, status: int, body: bytes, content_type: str = "text/plain") -> None:
+    def _answer(
+        self, status: int, body: bytes, fields: Sequence[tuple[str, str]] = (("Content-Type", "text/plain"),)
+    ) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", content_type)
+        for name, value in fields:
+            if name.lower() not in (*HOP_BY_HOP, "content-length", "server", "date"):
+                self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
             self.send_header("Connection", "close")

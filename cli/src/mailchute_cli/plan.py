@@ -62,6 +62,8 @@ def plan(home: Home, request: Request, *, warn: Callable[[str], None]) -> Plan:
     settings = _settings(home, reader)
     for own in (own_nats, own_s3, own_functions):
         settings |= own.settings() if own else {}
+    commands = (rooms.HOST, home.ports(("connector",))["connector"])
+    settings["MAILCHUTE_CONNECTOR_URL"] = f"http://{rooms.text_of(commands)}"
     reader.check()
     settings_for_all = {**environ, **settings}
     before = ("nats",) if own_nats else ()
@@ -72,7 +74,6 @@ def plan(home: Home, request: Request, *, warn: Callable[[str], None]) -> Plan:
         programs += [*own_functions.programs(settings_for_all), own_functions.front(http, settings_for_all)]
     else:
         warn("MAILCHUTE_FUNCTIONS_URL is set: those functions are used, and nothing listens on --http")
-    commands = (rooms.HOST, home.ports(("connector",))["connector"])
     programs.append(rooms.connector(commands, settings_for_all, after=before))
     programs.append(rooms.ingress(smtp, settings_for_all, after=(*before, "database")))
     return Plan(programs=tuple(programs), settings=settings, smtp=smtp, http=http if own_functions else None)

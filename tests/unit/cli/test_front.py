@@ -21,14 +21,17 @@ class Function(BaseHTTPRequestHandler):
     gate = threading.Event()
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.seen.append({name.lower(): value for name, value in self.headers.items()})
         if body == b"wait":
             self.gate.wait(20)
         self.send_response(422 if body == b"never" else 200)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("X-Path", f"{self.command} {self.path}")
         self.end_headers()
         self.wfile.write(b"answer to " + body)
+
+    do_GET = do_DELETE = do_PATCH = do_POST  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         pass
@@ -41,6 +44,7 @@ def port() -> Iterator[int]:
     function = ThreadingHTTPServer(("127.0.0.1", 0), Function)
     urls = {
         "scan": f"http://127.0.0.1:{function.server_port}/function/scan",
+        "api": f"http://127.0.0.1:{function.server_port}/function/api",
         "away": "http://127.0.0.1:1/function/away",
     }
     server = front.Front(("127.0.0.1", 0), urls)
@@ -70,6 +74,18 @@ def test_a_call_is_passed_on_with_its_fields(port: int) -> None:
     [fields] = Function.seen
     assert (fields["content-type"], fields["mail-envelope"]) == ("message/rfc822", "{}")
     assert not {"te", "x-forwarded-for"} & fields.keys()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+def test_the_api_is_passed_on_with_its_method_path_query_and_fields(port: int, method: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request(method, "/api/v1/emails?limit=2&q=a%20b", None, {"X-API-KEY": "k"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    assert answer.headers["X-Path"] == f"{method} /api/v1/emails?limit=2&q=a%20b"
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert Function.seen[0]["x-api-key"] == "k"
 
 
 def test_what_a_proxy_added_reaches_the_function_that_decides(port: int) -> None:
