@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import urllib.error
 import urllib.request
 from email.message import EmailMessage
 
@@ -197,8 +199,29 @@ class TestPeopleOnThisMachine:
     def test_what_is_not_for_people_is_not_there(self, system: System, path: str) -> None:
         assert system.post(path, b"x", Content_Type="application/msgpack")[0] == 404
 
+    def test_the_api_lists_a_mail_for_who_has_a_key(self, system: System, sink: Sink) -> None:
+        made = subprocess.run(
+            [sys.executable, "-m", "mailchute_cli", "keys", "create", "--name", "e2e", "--json"],
+            cwd=system.home, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        key = json.loads(made.stdout)["key"]
+        _, reply = system.send(octets_of(mail("for the API")), "support@inbox.test")
+        mail_id = next(word for word in reply[1].split() if word.startswith("msg_"))
+        System.until(lambda: mail_id in _get(f"{system.http}/api/v1/emails", key)[1])
+        assert _get(f"{system.http}/api/v1/emails", "wrong")[0] == 401
+
     def test_behind_a_proxy_nothing_answers(self, system: System) -> None:
         status, _ = system.post(
             "/function/scan", octets_of(mail()), Content_Type="message/rfc822", X_Forwarded_For="192.0.2.1"
         )
         assert status == 404
+
+
+def _get(url: str, key: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers={"X-API-KEY": key}), timeout=20
+        ) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
