@@ -153,7 +153,7 @@ def test_mails_are_shown_with_their_deliveries_and_attempts(api: Api) -> None:
     api.record(*LIFE)
     assert [one["id"] for one in api("GET", "/emails?state=dead")["items"]] == ["msg_3"]
     mail = api("GET", "/emails/msg_1")
-    assert (mail["subject"], mail["state"], mail["attachments"][0]["size_octets"]) == (
+    assert (mail["subject"], mail["state"], mail["attachments"][0]["sizeOctets"]) == (
         "Hello again",
         "delivered",
         3,

@@ -57,8 +57,8 @@ def show_email(mail_id: str, as_json: bool, data: Path | None) -> None:
     for name in found.__struct_fields__:
         if name != "attachments":
             print(f"{name.replace('_', ' '):16}{cell(getattr(found, name))}")
-    for one in found.attachments or ():
-        print(f"{'attachment':16}{cell(one['filename'])} {one['content_type']} {one['size_octets']} octets")
+    for one in found.attachments:
+        print(f"{'attachment':16}{cell(one.filename)} {one.content_type} {one.size_octets} octets")
     print()
     show(
         ("delivery", "endpoint", "state", "attempts", "last", "reason"),

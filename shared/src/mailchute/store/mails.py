@@ -16,6 +16,14 @@ PAGE_MAX_COUNT = 200
 Page = TypeVar("Page", bound=msgspec.Struct)
 
 
+class AttachmentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the log keeps of an attachment."""
+
+    filename: str
+    content_type: str
+    size_octets: int
+
+
 class MailView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A mail as its account sees it: no body, no sender (product text 3)."""
 
@@ -27,7 +35,7 @@ class MailView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     subject: str | None
     message_id: str | None
     size_octets: int | None
-    attachments: list[dict[str, Any]] | None
+    attachments: tuple[AttachmentView, ...]
     spam_score: float | None
     is_spam: bool | None
     accepted_at: datetime | None
@@ -97,7 +105,7 @@ def list_mails(
             query = query.where(column == value)
     if before is not None:
         query = query.where(email.c.id < before)
-    return _views(MailView, connection, query.order_by(email.c.id.desc()).limit(limit))
+    return _mails(connection, query.order_by(email.c.id.desc()).limit(limit))
 
 
 def mail_of(connection: sa.Connection, account_id: str, mail_id: str) -> MailView | None:
@@ -105,7 +113,7 @@ def mail_of(connection: sa.Connection, account_id: str, mail_id: str) -> MailVie
     query = _of(MailView, email).where(
         email.c.id == mail_id, email.c.account_id == account_id, email.c.erased_at.is_(None)
     )
-    return next(iter(_views(MailView, connection, query)), None)
+    return next(iter(_mails(connection, query)), None)
 
 
 def objects_of(connection: sa.Connection, account_id: str, mail_id: str) -> tuple[str, ...]:
@@ -191,6 +199,15 @@ def attempts_of(connection: sa.Connection, account_id: str, mail_id: str) -> lis
         .order_by(attempt.c.started_at, attempt.c.number, delivery.c.run, delivery.c.endpoint_id)
     )
     return _views(AttemptView, connection, query)
+
+
+def _mails(connection: sa.Connection, query: sa.Select[Any]) -> list[MailView]:
+    return [
+        MailView(
+            **{**row._mapping, "attachments": tuple(AttachmentView(**one) for one in row.attachments or ())}
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def _of(view: type[msgspec.Struct], table: sa.Table) -> sa.Select[Any]:
