@@ -52,7 +52,7 @@ class Session(asyncio.Protocol):
 
     def __init__(self, work: Work, order: Order, finished: Callable[[], None]) -> None:
         self._work, self._order, self._finished = work, order, finished
-        self._step = self._on_banner
+        self._step: Callable[[bytes], None] = self._on_banner
         self._began_ns = time.monotonic_ns()
         self._line = b""
         self._mail: tuple[Entry, memoryview] | None = None
