@@ -1,4 +1,4 @@
-"""The checker: joins what was answered 250 with what the sink received (facts/reliability §9, I and I2)."""
+"""The checker: joins what was answered 250 with what the sink received."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ MIX: tuple[tuple[Kind, int], ...] = (
     ("newsletter", 28),
     ("large", 10),
     ("huge", 2),
-)  # DESIGN 12
+)  # shares in percent, see docs/bench.md
 ATTACHED: dict[Kind, tuple[int, ...]] = {  # octets of each attachment, before base64
     "large": (112 * 1024, 104 * 1024),
     "huge": (2_250 * 1024,),
@@ -150,7 +150,7 @@ class Writer:
 
 
 def mixed(count: int) -> Iterator[Kind]:
-    """Yield `count` kinds in DESIGN 12's proportions, evenly interleaved, the same each time."""
+    """Yield `count` kinds in the mix's proportions, evenly interleaved, the same each time."""
     cycle = [kind for kind, share in MIX for _ in range(share)]
     random.Random(12).shuffle(cycle)
     return itertools.islice(itertools.cycle(cycle), count)

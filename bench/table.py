@@ -1,4 +1,4 @@
-"""The book in words: each figure beside the peer's and beside the number DESIGN 12 asks for."""
+"""The book in words: each figure beside the peer's and beside the number to reach."""
 
 from __future__ import annotations
 

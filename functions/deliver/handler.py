@@ -21,7 +21,7 @@ from .identity import Identities
 from .names import resolve_by
 from .settings import Settings
 
-CONCURRENCY = 1_024  # threads that mostly wait; half of them may hang while the rest serves (DESIGN, 9)
+CONCURRENCY = 1_024  # threads that mostly wait; half of them may hang while the rest serves
 PUBLIC = False
 
 _attempts: Attempts | None = None

@@ -1,7 +1,7 @@
 """
 What a mail may cost us: limits found by one linear look at its octets, before anything reads it.
 
-A mail over a limit is not dropped: it arrives degraded, with the raw mail beside it (DESIGN, 8).
+A mail over a limit is not dropped: it arrives degraded, with the raw mail beside it.
 """
 
 from __future__ import annotations

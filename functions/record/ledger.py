@@ -16,7 +16,7 @@ from .rows import AttemptRow, DeliveryRow, EventRow, MailRow, columns_of, write
 
 ID_MAX_CHARACTERS = 64  # ours have 30
 REFUSED = (DataError, IntegrityError, OverflowError)  # OverflowError: SQLite's driver, of a number
-RESPONSE_MAX_CHARACTERS = 4_096  # DESIGN: 4 KB of the answer are kept
+RESPONSE_MAX_CHARACTERS = 4_096  # as much as a person needs to see what the endpoint said
 
 
 def record(database: Database, events: Iterable[Event]) -> int:

@@ -1,4 +1,4 @@
-"""What a function's status means for the value it was asked about (DESIGN, 2)."""
+"""What a function's status means for the value it was asked about."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def consumer_config(durable: str, *, ack_wait_s: float, filter_subject: str | No
     Return a pull consumer's configuration: no limits but its lease.
 
     No BackOff: it does not apply to nak and adds wrongly to its delay. max_ack_pending -1: a delayed
-    nak counts against it, and would stop everyone (facts: reliability 1.3).
+    nak counts against it, and would stop everyone (docs/adr/0004-two-lanes.md).
     """
     config: dict[str, Any] = {
         "name": durable,

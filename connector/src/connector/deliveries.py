@@ -24,7 +24,7 @@ from connector.journal import Journal
 from connector.lanes import Lanes
 from connector.told import attempted
 
-DELIVER_CALLS = 512  # what deliver serves at once (DESIGN, 9)
+DELIVER_CALLS = 512  # what deliver serves at once
 LANE_SLOTS = DELIVER_CALLS // 4  # the retry lanes' own quarter
 FRESH_SLOTS = DELIVER_CALLS - LANE_SLOTS
 SLOW_MAX = DELIVER_CALLS // 2  # attempts older than a second

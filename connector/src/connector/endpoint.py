@@ -15,7 +15,7 @@ CAP_WITHOUT_SUCCESS = 1.0
 SUCCESS_IS_RECENT_S = 60.0
 BREAKER_FAILURES = 5  # in a row, then nothing is sent for a while
 PAUSE_MIN_S, PAUSE_MAX_S = 2.0, 120.0  # doubling with each probe that fails
-WAIT_S = 0.25  # for a place under the cap (DESIGN, 5)
+WAIT_S = 0.25  # for a place under the cap, then it is diverted to a lane
 SLOW_S = 1.0  # an attempt that takes longer counts as slow
 
 

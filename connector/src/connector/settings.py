@@ -23,7 +23,7 @@ class Settings:
     gaps_s: tuple[float, ...]  # MAILCHUTE_RETRY_SCHEDULE
     replicas: int = 1  # MAILCHUTE_NATS_REPLICAS
     streams_max_octets: int = STREAMS_MAX_OCTETS  # MAILCHUTE_STREAMS_MAX_OCTETS: all streams together
-    dead_retention_s: float = 14 * 86_400  # MAILCHUTE_DEAD_RETENTION_S (DESIGN, 11)
+    dead_retention_s: float = 14 * 86_400  # MAILCHUTE_DEAD_RETENTION_S: time for its owner to replay
     ack_wait_s: float = 30.0  # MAILCHUTE_ACK_WAIT_S
     lane_idle_s: float = 600.0  # MAILCHUTE_LANE_IDLE_S: an empty lane is removed after this long
     lane_max_messages: int = 20_000  # MAILCHUTE_LANE_MAX_MESSAGES

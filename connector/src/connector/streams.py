@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from connector.consumers import SECOND_NS, assert_consumer, consumer_config
 from connector.settings import Settings
 
-MAIL_DUPLICATE_WINDOW_S = 7_200  # a resend after a lost 250 (DESIGN, 4)
+MAIL_DUPLICATE_WINDOW_S = 7_200  # a resend after a lost 250 is recognised this long
 DUPLICATE_WINDOW_S = 120  # the server keeps each id in memory this long
 RETRY_MAX_CONSUMERS = 10_000  # 2.15 caps a stream at 1,000 unless it says otherwise itself
 MAIL_DURABLE = "mail"
