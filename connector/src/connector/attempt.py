@@ -38,7 +38,7 @@ class Attempts:
         async with self._contents.resolved(owed.payload) as payload:
             # The payload rides beside the delivery, not in it a second time.
             request = AttemptRequest(delivery=msgspec.structs.replace(owed, payload=b""), payload=payload)
-            if owed.format not in RAW_FORMATS:
+            if owed.format not in RAW_FORMATS and not owed.needs_raw:
                 return await self._call(request)
             mail = await self._mail_of(owed)
             async with self._contents.resolved(mail.content) as content:
@@ -53,7 +53,7 @@ class Attempts:
     async def _mail_of(self, owed: WebhookDelivery) -> MailObject:
         stored = await read_stored(self._publisher.client, owed.mail_stream, sequence=owed.mail_sequence)
         if stored is None:
-            raise ContentMissing(f"the mail of {owed.id} is gone, and format {owed.format} carries it")
+            raise ContentMissing(f"the mail of {owed.id} is gone, and its endpoint is to have it as received")
         return wire.decode(stored.body, MailObject)
 
 

@@ -227,6 +227,7 @@ class MailStage:
                 tags=parsed.tags,
                 spam_score=parsed.spam_score,
                 created_at=datetime.now(UTC),
+                needs_raw="raw" in endpoint.include,
             )
             await self._publisher.publish(
                 subjects.DELIVERY_FRESH,

@@ -14,14 +14,15 @@ from .parts import DEFAULT, keep, parts_of
 from .shape import Mail, Shape
 
 JSON = "application/json"
+EXTRA_NAMES = (b'"htmlSafe"', b'"htmlClean"', b'"received"')
 
 log = event_log("deliver")
 
 
 def shape(mail: Mail) -> Shape:
     octets, parts = mail.octets, parts_of(mail.endpoint.include)
-    # Another endpoint of the alias may have asked for renderings that this one did not.
-    if parts == DEFAULT and b'"htmlSafe"' not in octets and b'"htmlClean"' not in octets:
+    # Another endpoint of the alias may have asked for what this one did not.
+    if parts == DEFAULT and not any(name in octets for name in EXTRA_NAMES):
         return Shape(body=octets, content_type=JSON)
     try:
         payload: dict[str, Any] = msgspec.json.decode(octets)

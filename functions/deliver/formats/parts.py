@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-EXTRAS = frozenset({"htmlsafe", "htmlclean", "raw"})  # there only when named
+EXTRAS = frozenset({"htmlsafe", "htmlclean", "raw", "received"})  # there only when named
 PARTS = frozenset(  # there unless others are named
     {"text", "html", "markdown", "links", "parts", "attachments", "headers", "reply", "evidence"}
 )
@@ -40,7 +40,7 @@ def keep(payload: dict[str, Any], parts: frozenset[str]) -> None:
     for part, name in _CONTENT.items():
         if part not in parts:
             message["content"].pop(name, None)
-    for name in ("attachments", "headers"):
+    for name in ("attachments", "headers", "received"):
         if name not in parts:
             message.pop(name, None)
     if "reply" not in parts:

@@ -44,7 +44,7 @@ class EndpointSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     format: Format = "native"
-    include: tuple[str, ...] = ()  # html_safe, html_clean: renderings made only when asked for
+    include: tuple[str, ...] = ()  # html_safe, html_clean, received: made only when asked for
 
 
 class AliasSnapshot(msgspec.Struct, frozen=True, kw_only=True):

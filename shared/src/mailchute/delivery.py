@@ -56,7 +56,7 @@ class AttemptRequest(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     delivery: WebhookDelivery
     payload: bytes  # the JSON, resolved
-    raw: bytes | None = None  # the content as received, for formats that carry it
+    raw: bytes | None = None  # the content as received, for formats and endpoints that carry it
     raw_trace_octets: int = 0  # how many of its first octets are our own trace fields
     deadline_at: datetime | None = None  # mode through: no POST that cannot end by then
     keep_response: bool = True  # False in residency mode

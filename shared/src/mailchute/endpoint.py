@@ -15,7 +15,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     secrets: tuple[str, ...]  # newest first; two while rotating. "whsec_…" or any text
     format: Format = "native"
-    include: tuple[str, ...] = ()  # empty: all but html_safe, html_clean, raw
+    include: tuple[str, ...] = ()  # empty: all but html_safe, html_clean, raw, received
     headers: tuple[tuple[str, str], ...] = ()  # custom header fields, checked when they were set
     basic_auth: str | None = None  # "user:password"
     signing_key: str | None = None  # PEM; None: the installation's own where a format needs one

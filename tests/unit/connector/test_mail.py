@@ -197,6 +197,18 @@ def test_content_that_is_a_reference_is_brought_along(nats_server: NatsServer) -
     run(work)
 
 
+def test_an_endpoint_that_includes_raw_is_brought_the_mail(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server) as built:
+            await built.accept(mail_for("end_a", content=b"a: b\r\n\r\nc", include=("raw", "text")))
+            await built.accept(mail_for("end_b", content=b"a: b\r\n\r\nd", include=("text",)))
+            await eventually(lambda: len(built.functions.of_kind("delivered")) == 2)
+            brought = {each.delivery.endpoint_id: each.raw for each in built.functions.requests}
+            assert brought == {"end_a": b"a: b\r\n\r\nc", "end_b": None}
+
+    run(work)
+
+
 def test_content_that_is_gone_is_dead_with_a_reason_not_forgotten(nats_server: NatsServer) -> None:
     async def work() -> None:
         async with house(nats_server) as built:

@@ -72,6 +72,7 @@ EVERYTHING = msgspec.structs.replace(
     message=msgspec.structs.replace(
         with_attachments(HELD).message,
         content=msgspec.structs.replace(PAYLOAD.message.content, html_safe="safe", html_clean="clean"),
+        received=(),
     ),
 )
 
@@ -90,6 +91,7 @@ EVERYTHING = msgspec.structs.replace(
         (("text", "htmlClean"), {"text", "htmlClean"}, set(), set()),
         (("markdown", "links", "attachments"), {"markdown", "links"}, {"attachments"}, set()),
         (("text", "reply", "raw"), {"text"}, set(), {"reply", "raw"}),
+        (("text", "received"), {"text"}, {"received"}, set()),
     ],
 )
 def test_an_endpoint_gets_the_parts_it_names(
@@ -97,7 +99,7 @@ def test_an_endpoint_gets_the_parts_it_names(
 ) -> None:
     payload = told("native", EVERYTHING, include=include)
     assert set(payload["message"]["content"]) == content
-    assert {"attachments", "headers"} & set(payload["message"]) == message
+    assert {"attachments", "headers", "received"} & set(payload["message"]) == message
     assert {"reply", "raw"} & set(payload) == top
     assert payload["id"] == PAYLOAD.id
     assert payload["auth"]["sender"]["authenticated"] is False

@@ -27,7 +27,7 @@ domains:
           format: postmark
           basic_auth: "user:pass:word"
           headers: {{X-Team: billing, Authorization: Bearer x}}
-          include: [html_safe]
+          include: [raw, html_safe]
       rules:
         - {{if: "sender.domain == 'partner.example'", then: allow}}
         - {{if: "spam.score >= 7", then: block, notify: false}}
@@ -58,7 +58,7 @@ def test_a_whole_file_is_what_it_wants() -> None:
         WantedEndpoint(url="https://api.example/a?x=1"),
         WantedEndpoint(
             url="https://api.example/b", secret=SECRET, format="postmark", basic_auth="user:pass:word",
-            headers=(("X-Team", "billing"), ("Authorization", "Bearer x")), include=("html_safe",),
+            headers=(("X-Team", "billing"), ("Authorization", "Bearer x")), include=("html_safe", "raw"),
         ),
     )  # fmt: skip
     assert invoices.rules == (
@@ -129,7 +129,7 @@ def rule(text: str) -> str:
         (endpoint("secrets: x"), 5, "unknown key; did you mean secret?"),
         (endpoint("secret: whsec_short"), 5, "24 to 64 octets"),
         (endpoint("format: postmrk"), 5, "did you mean postmark?"),
-        (endpoint("include: [raw]"), 5, "'raw' is unknown"),
+        (endpoint("include: [rwa]"), 5, "did you mean raw?"),
         (endpoint("basic_auth: nocolon"), 5, "user:password"),
         (endpoint("signing_key: nope"), 5, "not PEM"),
         (endpoint("headers: {webhook-id: x}"), 5, "is set by Mailchute itself"),

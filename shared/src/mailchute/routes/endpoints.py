@@ -18,7 +18,10 @@ from mailchute.routes.values import (
 from mailchute.store.wanted import WantedEndpoint
 
 ENDPOINTS_MAX_COUNT = 10  # of one alias: a mail is POSTed to each
-INCLUDE = ("html_safe", "html_clean")
+INCLUDE = (
+    *("text", "html", "markdown", "links", "parts", "attachments", "headers", "reply", "evidence"),
+    *("raw", "received", "html_safe", "html_clean"),  # only when named
+)
 NOT_YET = "is not built yet; take it out"
 NOT_BUILT = {
     "residency": f"data residency {NOT_YET}",
