@@ -45,6 +45,7 @@ def test_with_postgresql_nats_and_s3_given_the_main_job_is_the_same(
         MAILCHUTE_S3_BUCKET=s3_bucket.bucket,
         MAILCHUTE_S3_ACCESS_KEY=s3_bucket.access_key,
         MAILCHUTE_S3_SECRET_KEY_FILE=str(secret),
+        MAILCHUTE_MARKDOWN="markdownify",
     ).start()
     assert system.pids("nats") == system.pids("s3") == []
 
@@ -52,11 +53,13 @@ def test_with_postgresql_nats_and_s3_given_the_main_job_is_the_same(
     mail = EmailMessage()
     mail["From"], mail["Subject"] = "ada@example.org", "given"
     mail.set_content("Hello.\n")
+    mail.add_alternative("<ul><li>one</li></ul>", subtype="html")
     mail.add_attachment(octets, maintype="application", subtype="zip", filename="big.zip")
     _, reply = system.send(mail.as_bytes(policy=SMTP), "support@inbox.test")
     assert reply[0] == 250
     [post] = sink.wait_for("/support", timeout_s=60)
     post.verify(SECRET)
+    assert post.json["message"]["content"]["markdown"] == "* one"  # html-to-markdown writes "- one"
     [attachment] = post.json["message"]["attachments"]
     with urlopen(attachment["url"], timeout=20) as answer:
         assert answer.read() == octets
