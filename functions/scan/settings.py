@@ -69,7 +69,8 @@ def _file(reader: Reader, name: str) -> Path | None:
 
 
 def _zones(reader: Reader, name: str) -> tuple[str, ...]:
-    zones = tuple(reader.text(name).lower().replace(",", " ").split())
+    entries = reader.text(name).lower().replace(",", " ").split()
+    zones = tuple(entry.partition("=")[0] for entry in entries)  # "=refuse" is the ingress's part
     for zone in zones:
         if "." not in zone.strip("."):
             reader.mistakes.append(f"{name} has {zone!r}: expected domains such as zen.spamhaus.org")
