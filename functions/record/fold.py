@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from mailchute.delivery import delivery_id_of as derived
 from mailchute.journal import Event
 from mailchute.parsed import MailSummary
+from mailchute.schedule import DEAD_RETENTION_S
 
 from .rows import DeliveryRow, MailRow
 
@@ -34,6 +35,7 @@ class Ledger:
     mails: dict[str, MailRow] = field(default_factory=dict)
     deliveries: dict[str, dict[str, DeliveryRow]] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)  # ids of deliveries that a fact was folded into
+    dead_retention_s: float = DEAD_RETENTION_S
 
     def add(self, delivery: DeliveryRow) -> None:
         self.deliveries.setdefault(delivery.mail_id, {})[delivery.id] = delivery
@@ -69,6 +71,7 @@ class Ledger:
         for mail_id in seen:
             mail = self.mails[mail_id]
             mail.state, mail.ended_at = _state_of(mail, self.deliveries.get(mail_id, {}).values())
+            mail.expires_at = _expires_at(mail, self.dead_retention_s)
 
     def _mail(self, event: Event) -> MailRow:
         mail = self.mails.get(event.mail_id)
@@ -188,3 +191,15 @@ def _state_of(mail: MailRow, deliveries: Iterable[DeliveryRow]) -> tuple[str, da
     if state in ("pending", "failed"):
         return state, None
     return state, max(one.ended_at for one in newest.values() if one.ended_at is not None)
+
+
+def _expires_at(mail: MailRow, dead_retention_s: float) -> datetime | None:
+    """Return when the mail's retention ends; a replay that reopens it puts that off."""
+    # Of a mail that nobody told us was accepted, only echoes are known: a resend, or what comes after
+    # its retention ended. Its window is not known either, so it is kept as long as any.
+    if mail.retention_s is None:
+        return (mail.ended_at or mail.first_at) + timedelta(seconds=dead_retention_s)
+    if mail.ended_at is None:
+        return None
+    window_s = dead_retention_s if mail.state == "dead" else mail.retention_s
+    return mail.ended_at + timedelta(seconds=window_s)

@@ -16,6 +16,7 @@ CONCURRENCY = 2  # one writes, the next is decoded: the database takes one batch
 PUBLIC = False
 
 _database: Database | None = None
+_settings: Settings | None = None
 
 
 def start(environ: Mapping[str, str] = os.environ) -> None:
@@ -26,8 +27,9 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
         BadSetting: A setting cannot be used, or the database is not migrated.
         DatabaseUnavailable: It does not answer; the host starts us again.
     """
-    global _database  # noqa: PLW0603 (a function is a module: this is its state)
-    _database = Settings.read(environ).open()
+    global _database, _settings  # noqa: PLW0603 (a function is a module: this is its state)
+    _settings = Settings.read(environ)
+    _database = _settings.open()
 
 
 def handle(call: Call) -> Answer:
@@ -37,4 +39,6 @@ def handle(call: Call) -> Answer:
 
 def _recorded(batch: JournalBatch) -> Recorded:
     assert _database is not None, "start() comes first"
-    return Recorded(new_count=record(_database, batch.events))
+    assert _settings is not None, "start() comes first"
+    new_count = record(_database, batch.events, dead_retention_s=_settings.dead_retention_s)
+    return Recorded(new_count=new_count)

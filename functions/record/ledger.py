@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from mailchute.database import RECORD_LOCK, Database
 from mailchute.errors import Undecodable
 from mailchute.journal import Event
+from mailchute.schedule import DEAD_RETENTION_S
 from mailchute.tables import delivery, email, endpoint, event
 from sqlalchemy.exc import DataError, IntegrityError
 
@@ -19,7 +20,7 @@ REFUSED = (DataError, IntegrityError, OverflowError)  # OverflowError: SQLite's 
 RESPONSE_MAX_CHARACTERS = 4_096  # as much as a person needs to see what the endpoint said
 
 
-def record(database: Database, events: Iterable[Event]) -> int:
+def record(database: Database, events: Iterable[Event], *, dead_retention_s: float = DEAD_RETENTION_S) -> int:
     """
     Make the database agree with these facts, in whatever order and however often they are told.
 
@@ -34,13 +35,13 @@ def record(database: Database, events: Iterable[Event]) -> int:
     sound = {one.id: one for one in told.values() if _has_sound_ids(one)}
     refused = len(told) - len(sound)
     try:
-        new_count = _record(database, sound)
+        new_count = _record(database, sound, dead_retention_s)
     except REFUSED:
         # One of them spoils the statement for all: the others are not lost for it.
         new_count = 0
         for one in sound.values():
             try:
-                new_count += _record(database, {one.id: one})
+                new_count += _record(database, {one.id: one}, dead_retention_s)
             except REFUSED:
                 refused += 1
     if refused:
@@ -48,7 +49,7 @@ def record(database: Database, events: Iterable[Event]) -> int:
     return new_count
 
 
-def _record(database: Database, told: dict[str, Event]) -> int:
+def _record(database: Database, told: dict[str, Event], dead_retention_s: float) -> int:
     if not told:
         return 0
     with database.write() as connection:
@@ -59,7 +60,7 @@ def _record(database: Database, told: dict[str, Event]) -> int:
         known = set(connection.scalars(_KNOWN, {"ids": list(mail_ids)}))
         fresh = [one for one in told.values() if one.id not in known]
         if fresh:
-            _write(connection, fresh)
+            _write(connection, fresh, dead_retention_s)
     return len(fresh)
 
 
@@ -69,8 +70,9 @@ def _has_sound_ids(one: Event) -> bool:
     return all(len(each) <= ID_MAX_CHARACTERS and "\x00" not in each for each in ids)
 
 
-def _write(connection: sa.Connection, events: list[Event]) -> None:
+def _write(connection: sa.Connection, events: list[Event], dead_retention_s: float) -> None:
     ledger = _read(connection, {one.mail_id for one in events})
+    ledger.dead_retention_s = dead_retention_s
     ledger.fold(events)
     write(connection, [EventRow(one.mail_id, one.id, one.kind, one.at) for one in events])
     write(connection, list(ledger.mails.values()))

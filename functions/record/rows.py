@@ -49,6 +49,7 @@ class MailRow:
     reason: str | None = None
     stage: str | None = None
     erased_at: datetime | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(slots=True)

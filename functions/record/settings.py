@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailchute.database import Database, check_migrated
+from mailchute.schedule import DEAD_RETENTION_S
 from mailchute.settings import SECRETS_DIR, DatabaseSettings, Reader
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where the tables are."""
+    """Where the tables are, and how long the dead are kept."""
 
     database_url: str
+    dead_retention_s: float = DEAD_RETENTION_S  # MAILCHUTE_DEAD_RETENTION_S
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -29,8 +31,9 @@ class Settings:
                 "MAILCHUTE_DATABASE_URL is a SQLite file: on OpenFaaS and Knative each replica would write "
                 "its own; expected postgresql://…"
             )
+        dead_retention_s = reader.seconds("MAILCHUTE_DEAD_RETENTION_S", DEAD_RETENTION_S, low=1)
         reader.check()
-        return cls(database_url=url)
+        return cls(database_url=url, dead_retention_s=dead_retention_s)
 
     def open(self) -> Database:
         """

@@ -8,6 +8,7 @@ from itertools import accumulate
 
 # Seconds between attempts; the example schedule of Standard Webhooks, "Retry schedule".
 GAPS_S: tuple[float, ...] = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+DEAD_RETENTION_S = 14 * 86_400  # what is dead is kept this long for a replay
 JITTER = 0.2  # a gap varies by at most this share, either way
 EARLY = 0.1  # an attempt in the last tenth of a gap counts as the one due at its end
 RETRY_AFTER_LIMIT = 2  # Retry-After is heeded up to this many times our own delay

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +12,7 @@ from mailchute.tables import attempt, delivery, email
 
 STATES = ("pending", "delivered", "failed", "rejected", "dead")
 PAGE_MAX_COUNT = 200
+ERASED_KEPT = timedelta(days=30)  # its ids: longer than the retry schedule tells late facts
 
 Page = TypeVar("Page", bound=msgspec.Struct)
 
@@ -144,7 +145,15 @@ def erase(connection: sa.Connection, account_id: str, mail_id: str, now: datetim
     connection.execute(
         sa.update(email)
         .where(email.c.id == mail_id, email.c.account_id == account_id)
-        .values({**forgotten, "attachments": sa.null(), "objects": [], "erased_at": now})
+        .values(
+            {
+                **forgotten,
+                "attachments": sa.null(),
+                "objects": [],
+                "erased_at": now,
+                "expires_at": now + ERASED_KEPT,
+            }
+        )
     )
 
 

@@ -37,12 +37,14 @@ email = sa.Table(
     sa.Column("reason", sa.Text),  # the rule that rejected it, or why it is dead
     sa.Column("stage", sa.Text),  # where it died
     at("erased_at", nullable=True),  # all else is gone but what keeps late facts from bringing it back
+    at("expires_at", nullable=True),  # when its retention ends; None while something is owed
     # Ids sort by time, so lists go by them.
     sa.Index("ix_email_account_id", "account_id", "id"),
     sa.Index("ix_email_account_id_state", "account_id", "state", "id"),
     sa.Index("ix_email_alias_id", "alias_id", "id"),
     sa.Index("ix_email_message_id", "message_id"),
     sa.Index("ix_email_ended_at", "ended_at"),
+    sa.Index("ix_email_expires_at", "expires_at", "id"),
     sqlite_with_rowid=False,
 )
 
