@@ -16,6 +16,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from mailchute.database import Database, migrate
+from mailchute.installation import establish
+from mailchute.routes.file import parse_routes
+from mailchute.sealing import Keyring
+from mailchute.store import routing
+from mailchute.store.accounts import ensure_account
 
 from tests.ingress.edge_process import EdgeProcess, Jet, new_content, until
 
@@ -78,6 +84,39 @@ def test_mail_over_starttls_says_so_in_envelope_and_trace(
     assert mail.envelope.tls.version == "TLSv1.3"
     assert isinstance(mail.content, bytes)
     assert b" with ESMTPS id " in mail.content[: mail.trace_octets]
+
+
+def test_a_domain_whose_routes_require_tls_takes_no_mail_in_clear(
+    jet: Jet, start_edge: Start, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'routed.db'}"
+    migrate(url)
+    routes = "version: 1\ndomains: {tls.test: {tls: required, desk: https://a.example}}"
+    store = Database(url)
+    now = dt.datetime.now(dt.UTC)
+    with store.write() as connection:
+        routing.apply(
+            connection,
+            parse_routes(routes),
+            account_id=ensure_account(connection, now=now),
+            sealer=establish(connection, Keyring((b"k" * 32,))),
+            now=now,
+            actor="cli",
+        )
+    store.close()
+    edge = start_edge(DATABASE_URL=url, **write_certificate(tmp_path, "mx.test"))
+    with edge.client() as client:
+        client.ehlo()
+        client.mail("ann@sender.test")
+        assert client.rcpt("desk@tls.test") == (530, b"5.7.0 this recipient wants TLS: send STARTTLS first")
+    with edge.client() as client:
+        client.starttls(context=anyone())
+        client.ehlo()
+        client.mail("ann@sender.test")
+        assert client.rcpt("desk@tls.test")[0] == 250
+        assert client.data(new_content())[0] == 250
+    (mail,) = jet.mails()
+    assert mail.alias.requires_tls
 
 
 def test_what_was_pipelined_before_the_handshake_is_thrown_away(

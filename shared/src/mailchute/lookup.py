@@ -103,6 +103,8 @@ def endpoint_of(
         is_disabled=row.disabled_at is not None,
         disabled_reason=row.disabled_reason,
         is_deleted=row.deleted_at is not None,
+        signs_v1a=row.signs_v1a,
+        client_certificate=opened("client_certificate"),
     )
 
 
@@ -133,6 +135,7 @@ def _snapshot(
         spam_threshold=row.spam_threshold,
         retention_s=row.retention_s,
         captures=captures,
+        requires_tls=row.requires_tls,
     )
 
 
@@ -160,6 +163,7 @@ _CANDIDATES = (
     sa.select(
         domain.c.id.label("domain_id"),
         domain.c.name.label("domain"),
+        domain.c.requires_tls,
         account.c.id.label("account_id"),
         account.c.retention_s,
         alias.c.id.label("alias_id"),

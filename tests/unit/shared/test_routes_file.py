@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from mailchute.alias import Rule
 from mailchute.errors import BadSetting
 from mailchute.routes.file import parse_routes, read_routes
+from mailchute.routes.values import check_client_certificate
 from mailchute.store.wanted import WantedAlias, WantedEndpoint
+
+from tests.servers.certificates import Authority
 
 SECRET = "whsec_" + "QUFB" * 8
 
@@ -72,6 +76,42 @@ def test_a_whole_file_is_what_it_wants() -> None:
     assert (rest.kind, rest.match) == ("catch-all", "")
 
 
+def test_a_domain_may_take_no_mail_in_clear_and_still_have_an_alias_called_tls() -> None:
+    text = "version: 1\ndomains:\n  a.test: {tls: required, one: https://a.example}\n  b.test: {tls: https://a.example}"
+    required, plain = parse_routes(text).domains
+    assert (required.requires_tls, [one.name for one in required.aliases]) == (True, ["one"])
+    assert (plain.requires_tls, [one.name for one in plain.aliases]) == (False, ["tls"])
+
+
+def test_an_endpoint_may_be_signed_for_by_key_and_shown_a_certificate(authority: Authority) -> None:
+    pem = authority.issue("mailchute").read_text()
+    text = yaml.safe_dump(
+        {
+            "version": 1,
+            "domains": {
+                "a.test": {
+                    "one": {
+                        "endpoints": [
+                            {"url": "https://a.example", "signature": "v1a", "client_certificate": pem}
+                        ]
+                    }
+                }
+            },
+        }
+    )
+    (endpoint,) = parse_routes(text).domains[0].aliases[0].endpoints
+    assert (endpoint.signs_v1a, endpoint.client_certificate) == (True, pem)
+    key, _, certificate = pem.partition("-----BEGIN CERTIFICATE-----")
+    other = authority.issue("another").read_text().partition("-----BEGIN CERTIFICATE-----")[0]
+    for wrong in (
+        key,
+        f"-----BEGIN CERTIFICATE-----{certificate}",
+        f"{other}-----BEGIN CERTIFICATE-----{certificate}",
+    ):
+        with pytest.raises(ValueError, match=r"PEM|not that of"):
+            check_client_certificate(wrong)
+
+
 def alias(text: str) -> str:
     return f"version: 1\ndomains:\n  a.test:\n    one:\n      {text}\n"
 
@@ -132,6 +172,15 @@ def rule(text: str) -> str:
         (endpoint("include: [rwa]"), 5, "did you mean raw?"),
         (endpoint("basic_auth: nocolon"), 5, "user:password"),
         (endpoint("signing_key: nope"), 5, "not PEM"),
+        (endpoint("signature: v2"), 5, "expected one of v1, v1a"),
+        (endpoint("client_certificate: x"), 5, "expected PEM"),
+        (alias("endpoints: [{url: http://a, client_certificate: x}]"), 5, "over http"),
+        (
+            "version: 1\ndomains:\n  a.test:\n    tls: always\n    one: https://a\n",
+            4,
+            "expected one of required",
+        ),
+        ("version: 1\ndomains:\n  a.test:\n    tls: required\n", 3, "has no alias"),
         (endpoint("headers: {webhook-id: x}"), 5, "is set by Mailchute itself"),
         (endpoint("headers: {'a b': x}"), 5, "is no header field name"),
         (endpoint('headers: {a: "x\\r\\ny: z"}'), 5, "control character"),

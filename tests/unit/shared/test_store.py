@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 from mailchute.database import Database
+from mailchute.directory import Directory
+from mailchute.envelope import Path
 from mailchute.installation import establish
 from mailchute.sealing import Keyring
 from mailchute.store import audit, keys, mails, routing
@@ -158,6 +160,42 @@ def test_routes_are_listed_without_secrets_unless_asked(connection: sa.Connectio
     assert "one secret" in secrets
     for lister in (list_domains, list_aliases, list_endpoints):
         assert lister(connection, "acc_other") == []
+
+
+def test_tls_and_keys_reach_who_needs_them_and_a_change_is_told(database_url: str) -> None:
+    keyring = Keyring((b"k" * 32,))
+    plain = WantedEndpoint(url="https://a.example")
+    keyed = WantedEndpoint(url="https://a.example", signs_v1a=True, client_certificate="PEM")
+    database = Database(database_url)
+    for wanted, requires_tls, differing in (
+        (plain, False, [("add", ()), ("add", ()), ("add", ())]),
+        (keyed, True, [("change", ("requires_tls",)), ("change", ("signs_v1a", "client_certificate"))]),
+        (keyed, True, []),
+        (plain, False, [("change", ("requires_tls",)), ("change", ("signs_v1a", "client_certificate"))]),
+    ):
+        alias = WantedAlias(name="one", kind="exact", match="one", endpoints=(wanted,))
+        domain = WantedDomain(name="a.test", aliases=(alias,), requires_tls=requires_tls)
+        with database.write() as connection:
+            changes = routing.apply(
+                connection, Wanted(domains=(domain,)), account_id=ensure_account(connection, now=NOW),
+                sealer=establish(connection, keyring), now=NOW, actor="cli",
+            )  # fmt: skip
+            assert (
+                list_domains(connection, ensure_account(connection, now=NOW))[0].requires_tls == requires_tls
+            )
+        assert [(one.kind, one.fields) for one in changes] == differing
+        directory = Directory(database_url, keyring=keyring)
+        found = directory.find(Path("one", "a.test"))
+        assert found is not None
+        endpoint = directory.endpoint(found.endpoints[0].id)
+        assert endpoint is not None
+        assert found.requires_tls == requires_tls
+        assert (endpoint.signs_v1a, endpoint.client_certificate) == (
+            wanted.signs_v1a,
+            wanted.client_certificate,
+        )
+        directory.close()
+    database.close()
 
 
 def test_an_endpoint_is_disabled_and_enabled_by_its_account_alone(connection: sa.Connection) -> None:

@@ -10,6 +10,7 @@ from mailchute.routes.located import Located, given
 from mailchute.routes.values import (
     HEADERS_MAX_COUNT,
     check_basic_auth,
+    check_client_certificate,
     check_header,
     check_secret,
     check_signing_key,
@@ -22,6 +23,11 @@ INCLUDE = (
     *("text", "html", "markdown", "links", "parts", "attachments", "headers", "reply", "evidence"),
     *("raw", "received", "html_safe", "html_clean"),  # only when named
 )
+FIELDS = (
+    *("url", "secret", "format", "basic_auth", "headers", "include"),
+    *("signing_key", "signature", "client_certificate"),
+)
+SIGNATURES = ("v1", "v1a")  # v1a is an Ed25519 signature beside v1, which every POST has
 NOT_YET = "is not built yet; take it out"
 NOT_BUILT = {
     "residency": f"data residency {NOT_YET}",
@@ -50,7 +56,7 @@ def _endpoint(place: Located) -> WantedEndpoint | None:
         url = place.checked(check_url, "a URL")
         return None if url is None else WantedEndpoint(url=url)
     fields = place.fields(
-        ("url", "secret", "format", "basic_auth", "headers", "include", "signing_key"),
+        FIELDS,
         refused=NOT_BUILT,
     )
     if "url" not in fields:
@@ -65,10 +71,20 @@ def _endpoint(place: Located) -> WantedEndpoint | None:
         format=cast("Format", kept or "native"),
         basic_auth=given(fields, "basic_auth", lambda one: one.checked(check_basic_auth, "text")),
         signing_key=given(fields, "signing_key", lambda one: one.checked(check_signing_key, "text")),
+        signs_v1a=given(fields, "signature", lambda one: one.choice(SIGNATURES)) == "v1a",
+        client_certificate=_client_certificate(fields, url),
         headers=_headers(fields["headers"]) if "headers" in fields else (),
         include=tuple(sorted({name for one in included if (name := one.choice(INCLUDE))})),
     )
     return None if url is None else endpoint
+
+
+def _client_certificate(fields: dict[str, Located], url: str | None) -> str | None:
+    if "client_certificate" not in fields:
+        return None
+    if url is not None and not url.lower().startswith("https:"):
+        fields["client_certificate"].wrong("nobody sees a certificate over http; expected an https URL")
+    return fields["client_certificate"].checked(check_client_certificate, "text")
 
 
 def _headers(place: Located) -> tuple[tuple[str, str], ...]:

@@ -5,6 +5,7 @@ The routes file: which address goes to which endpoint, under version control.
     retention: 24h            # of a mail after its end; without it: 1h
     domains:
       inbox.example:
+        tls: required         # no mail over a session in clear
         support: https://api.example/tickets
         order-*:
           endpoints: [{url: https://api.example/orders, format: postmark}]
@@ -95,7 +96,9 @@ def _domains(place: Located) -> tuple[WantedDomain, ...]:
             value.wrong_key("the same domain stands here twice; case makes no difference")
             continue
         aliases: dict[str, WantedAlias] = {}
-        for local_part, spec in value.entries("a mapping of aliases to where their mail goes").items():
+        entries = value.entries("a mapping of aliases to where their mail goes")
+        requires_tls = _is_word(entries.get("tls")) and entries.pop("tls").choice(("required",)) is not None
+        for local_part, spec in entries.items():
             alias = _alias(local_part, spec)
             if alias is not None and local_part.lower() in aliases:
                 spec.wrong_key("the same alias stands here twice; case makes no difference")
@@ -103,8 +106,13 @@ def _domains(place: Located) -> tuple[WantedDomain, ...]:
                 aliases[local_part.lower()] = alias
         if not aliases:
             value.wrong_key("has no alias; take the domain out, or give it one")
-        found[name] = WantedDomain(name=name, aliases=tuple(aliases.values()))
+        found[name] = WantedDomain(name=name, aliases=tuple(aliases.values()), requires_tls=requires_tls)
     return tuple(found.values())
+
+
+def _is_word(place: Located | None) -> bool:
+    """Return whether this is a setting: an alias called tls goes to a URL, or is a mapping."""
+    return place is not None and place.is_text and "://" not in (place.text("a word") or "")
 
 
 def _alias(name: str, place: Located) -> WantedAlias | None:

@@ -8,6 +8,9 @@ import re
 from urllib.parse import urlsplit
 
 import re2
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificates
 
 from mailchute.envelope import DOMAIN_MAX_OCTETS, LOCAL_PART_MAX_OCTETS
 from mailchute.errors import SecretUnreadable
@@ -82,6 +85,19 @@ def check_signing_key(pem: str) -> str:
             raise ValueError("expected a PEM private key")
     except SecretUnreadable as error:
         raise ValueError(str(error)) from None
+    return pem
+
+
+def check_client_certificate(pem: str) -> str:
+    try:
+        leaf = load_pem_x509_certificates(pem.encode())[0]
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError(
+            "expected PEM: a certificate, its chain, and its private key without a password"
+        ) from None
+    if key.public_key() != leaf.public_key():
+        raise ValueError("the private key is not that of the first certificate")
     return pem
 
 

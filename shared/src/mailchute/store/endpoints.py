@@ -17,8 +17,8 @@ from mailchute.tables import endpoint
 
 ROTATION_S = 86_400  # how long the former secret goes on signing beside a new one
 
-_PLAIN_FIELDS = ("position", "url", "format")
-_SEALED_FIELDS = ("headers", "basic_auth", "signing_key")
+_PLAIN_FIELDS = ("position", "url", "format", "signs_v1a")
+_SEALED_FIELDS = ("headers", "basic_auth", "signing_key", "client_certificate")
 
 
 class EndpointWriter:
@@ -73,6 +73,7 @@ class EndpointWriter:
                 position=position,
                 url=one.url,
                 format=one.format,
+                signs_v1a=one.signs_v1a,
                 include=list(one.include),
                 secret=self._sealed(endpoint_id, "secret", secret),
                 secret_is_generated=one.secret is None,
@@ -92,6 +93,8 @@ class EndpointWriter:
             columns["position"] = position
         if row.format != one.format:
             columns["format"] = one.format
+        if row.signs_v1a != one.signs_v1a:
+            columns["signs_v1a"] = one.signs_v1a
         if tuple(row.include) != one.include:
             columns["include"] = list(one.include)
         for field, text in _secret_texts(one).items():
@@ -158,4 +161,9 @@ def enable_endpoint(
 
 def _secret_texts(one: WantedEndpoint) -> dict[str, str | None]:
     headers = msgspec.json.encode(one.headers).decode() if one.headers else None
-    return {"headers": headers, "basic_auth": one.basic_auth, "signing_key": one.signing_key}
+    return {
+        "headers": headers,
+        "basic_auth": one.basic_auth,
+        "signing_key": one.signing_key,
+        "client_certificate": one.client_certificate,
+    }

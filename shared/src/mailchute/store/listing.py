@@ -19,6 +19,7 @@ class DomainView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     id: str
     name: str
     created_at: datetime
+    requires_tls: bool = False
 
 
 class AliasView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -55,13 +56,16 @@ def list_domains(
     connection: sa.Connection, account_id: str, *, after: str = "", limit: int = 50, only: str | None = None
 ) -> list[DomainView]:
     """Return a page of the account's domains, oldest first; `only` the one of this id."""
-    query = sa.select(domain.c.id, domain.c.name, domain.c.created_at).where(
+    query = sa.select(domain).where(
         domain.c.account_id == account_id, domain.c.deleted_at.is_(None), domain.c.id > after
     )
     if only is not None:
         query = query.where(domain.c.id == only)
     rows = connection.execute(query.order_by(domain.c.id).limit(limit))
-    return [DomainView(id=row.id, name=row.name, created_at=row.created_at) for row in rows]
+    return [
+        DomainView(id=row.id, name=row.name, created_at=row.created_at, requires_tls=row.requires_tls)
+        for row in rows
+    ]
 
 
 def list_aliases(

@@ -13,7 +13,7 @@ from mailchute.sealing import Keyring, Place, Sealer
 from mailchute.tables import endpoint, storage_connection
 
 SEALED = {
-    endpoint: ("secret", "previous_secret", "headers", "basic_auth", "signing_key"),
+    endpoint: ("secret", "previous_secret", "headers", "basic_auth", "signing_key", "client_certificate"),
     storage_connection: ("access_key", "secret_key"),
 }
 ROWS_AT_ONCE = 500

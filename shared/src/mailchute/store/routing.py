@@ -123,12 +123,23 @@ class _Writer:
             found = known.get(name)
             domain_id = self._make_id("dom") if found is None else found.id
             if found is None:
-                self._insert(domain, id=domain_id, name=name)
+                self._insert(domain, id=domain_id, name=name, requires_tls=one.requires_tls)
             elif found.deleted_at is not None:
                 self._revive(domain, domain_id)
             if found is None or found.deleted_at is not None:
                 self.changes.append(Change(kind="add", what="domain", name=name, id=domain_id))
+            if found is not None and found.requires_tls != one.requires_tls:
+                self._require_tls(domain_id, one, is_new=found.deleted_at is not None)
             self._aliases(domain_id, one)
+
+    def _require_tls(self, domain_id: str, one: WantedDomain, *, is_new: bool) -> None:
+        self._connection.execute(
+            sa.update(domain).where(domain.c.id == domain_id).values(requires_tls=one.requires_tls)
+        )
+        if not is_new:
+            self.changes.append(
+                Change(kind="change", what="domain", name=one.name, id=domain_id, fields=("requires_tls",))
+            )
 
     def _aliases(self, domain_id: str, wanted: WantedDomain) -> None:
         known = self._rows(alias, lambda row: row.name.lower(), alias.c.domain_id == domain_id)

@@ -29,6 +29,8 @@ class WantedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     basic_auth: str | None = None
     signing_key: str | None = None  # PEM
+    signs_v1a: bool = False
+    client_certificate: str | None = None  # PEM, chain and private key
 
 
 class WantedAlias(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +54,7 @@ class WantedDomain(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str  # lower case
     aliases: tuple[WantedAlias, ...]
+    requires_tls: bool = False  # no mail over a session in clear
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ domain = sa.Table(
     identifier(),
     owner("account"),
     sa.Column("name", sa.Text, nullable=False),  # lower case; "*.inbox.test" is any name below inbox.test
+    sa.Column("requires_tls", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     at("created_at"),
     at("deleted_at", nullable=True),
 )
@@ -63,6 +64,8 @@ endpoint = sa.Table(
     sa.Column("headers", sa.LargeBinary),  # JSON list of [name, value]: it may carry a token
     sa.Column("basic_auth", sa.LargeBinary),
     sa.Column("signing_key", sa.LargeBinary),
+    sa.Column("client_certificate", sa.LargeBinary),
+    sa.Column("signs_v1a", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     at("enabled_at"),  # a 410 from before this moment disables nothing
     at("disabled_at", nullable=True),
     sa.Column("disabled_reason", sa.Text),
