@@ -35,6 +35,8 @@ Hand a function a mail:
 class Front(ThreadingHTTPServer):
     """Listens for people; `functions` are the URLs of the functions by their names."""
 
+    request_queue_size = 4 * CALLS_AT_ONCE  # connections that come at once; the standard library has 5
+
     def __init__(self, address: rooms.Address, functions: Mapping[str, str]) -> None:
         self.functions = functions
         self.slots = threading.BoundedSemaphore(CALLS_AT_ONCE)

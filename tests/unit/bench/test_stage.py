@@ -73,7 +73,7 @@ def test_an_honest_server_is_clean(around: Stage, reuse: bool) -> None:
     result = run(around, reuse=reuse)
     assert result.account.is_clean
     assert result.account.delivered == result.account.accepted == 20
-    assert min(result.dot_to_post_ms()) > 0
+    assert len(result.dot_to_post_ms()) == 20  # the POST may even be seen before the client reads its 250
     assert result.delivered_per_s > 0
 
 

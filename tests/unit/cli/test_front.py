@@ -37,11 +37,15 @@ class Function(BaseHTTPRequestHandler):
         pass
 
 
+class Functions(ThreadingHTTPServer):
+    request_queue_size = 4 * front.CALLS_AT_ONCE
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     Function.seen = []
     Function.gate.clear()
-    function = ThreadingHTTPServer(("127.0.0.1", 0), Function)
+    function = Functions(("127.0.0.1", 0), Function)
     urls = {
         "scan": f"http://127.0.0.1:{function.server_port}/function/scan",
         "api": f"http://127.0.0.1:{function.server_port}/function/api",

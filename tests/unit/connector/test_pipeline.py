@@ -92,7 +92,7 @@ def test_many_mails_ride_few_calls(nats_server: NatsServer) -> None:
 
 def test_draining_ends_what_is_in_hand_and_begins_nothing(nats_server: NatsServer) -> None:
     async def work() -> None:
-        async with house(nats_server, is_running=False) as built:
+        async with house(nats_server, is_running=False, ack_wait_s=5.0) as built:
             began = asyncio.Event()
 
             async def slowly(_: object) -> object:
