@@ -39,7 +39,7 @@ from connector.sweeper import Sweeper
 TIMEOUTS_S = {"scan": 60.0, "parse": 60.0, "deliver": 30.0, "record": 60.0}
 MAIL_SLOTS = 256
 IN_HAND_OCTETS = 64 * 1024 * 1024  # of each stream
-JOURNAL_SLOTS = 4
+JOURNAL_SLOTS = 64  # messages; they ride to record together
 DRAIN_S = 10.0
 
 

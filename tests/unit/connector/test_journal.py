@@ -14,7 +14,7 @@ from tests.contract.stream import FakeStream
 from tests.unit.connector.rooms import eventually
 
 
-def event(number: int) -> Event:
+def event(number: int | str) -> Event:
     return Event(
         id=event_id_of("accepted", str(number)),
         kind="accepted",
@@ -76,3 +76,18 @@ def test_who_told_it_waits_no_longer_than_ten_seconds() -> None:
         await eventually(lambda: told(stream) == [["1"]])
 
     asyncio.run(work())
+
+
+def test_while_much_is_told_it_gathers_longer_and_after_a_quiet_message_no_more() -> None:
+    async def work() -> list[float]:
+        stream = FakeStream("JOURNAL", "journal")
+        journal = Journal(stream)  # type: ignore[arg-type]
+        gathered_s = []
+        for count in (1, module.BUSY_COUNT, 1):
+            gathered_s.append(journal.gather_s)
+            await journal.tell(*map(event, range(count)))
+        return [*gathered_s, journal.gather_s]
+
+    first, quiet, busy, again_quiet = asyncio.run(work())
+    assert first == quiet == again_quiet == module.GATHER_S
+    assert busy == module.BUSY_GATHER_S
