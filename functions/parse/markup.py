@@ -14,11 +14,10 @@ from html import unescape
 # A quotation mark counts only after "=", as in browsers. Every alternative ends in a possessive
 # repeat or at the end of the text, so what is looked at is consumed: linear.
 _ATTRIBUTES = r"(?:[^=>]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|))*+"
-_TAGS = re.compile(  # text before it, slash, name, attributes; or what is no tag
-    rf"([^<]*+)(?:<(/?)([a-zA-Z][^\s/>]*+)({_ATTRIBUTES})(?:>|\Z)|<[!?/][^>]*+(?:>|\Z)|(<)|\Z)"
+_TAGS = re.compile(  # text before it, name with its slash, attributes; or what is no tag
+    rf"([^<]*+)(?:<(/?[a-zA-Z][^\s/>]*+)({_ATTRIBUTES})(?:>|\Z)|<[!?/][^>]*+(?:>|\Z)|(<)|\Z)"
 )
 _ATTRIBUTE = re.compile(r"([^\s=>/]++)(?:\s*+=\s*+(?:\"([^\"]*+)|'([^']*+)|([^\s>]*+)))?+")
-_EMPTY_LINES = re.compile(r"\n{3,}")
 
 # What is never shown goes first, comments and raw text with it. A <head> may end at <body> too.
 _UNSEEN = re.compile(
@@ -44,8 +43,26 @@ _SHOWN_AS = {slash + name: mark for name, mark in _BREAKS.items() for slash in (
 }
 _VOID = "area base br col embed hr img input link meta param source track wbr"
 _IMPLIED_END = "p li td th tr dt dd option"  # their end tag may be left out: they say nothing of depth
+_INLINE = "a b i u strong em span font small big code center html body thead tbody tfoot"
 _FLAT = frozenset(f"{_VOID} {_IMPLIED_END}".split())
 _SPECIAL = frozenset(("a", "img", "pre"))
+
+_Effect = tuple[str, int, bool]  # what it puts into the text, how it nests, whether it needs a closer look
+
+
+def _effect_of(name: str) -> _Effect:
+    """Return what a tag does, by its name with the slash before it; names of tags know no case."""
+    name = name.lower()
+    bare = name.removeprefix("/")
+    step = 0 if bare in _FLAT else -1 if name != bare else 1
+    return _SHOWN_AS.get(name, ""), step, bare in _SPECIAL
+
+
+_EFFECTS = {
+    slash + name: _effect_of(slash + name)
+    for name in f"{_VOID} {_IMPLIED_END} {_PARAGRAPH} {_LINE} {_INLINE}".split()
+    for slash in ("", "/")
+}
 
 
 @dataclass(slots=True)
@@ -102,34 +119,33 @@ class _Reader:
     def read(self, html: str) -> None:
         """Go through the tags once; what most of them do is done here, without a call."""
         out, depth, deepest = self._out, 0, 0
-        for text, slash, name, attributes, sign in _TAGS.findall(html):
+        for text, name, attributes, sign in _TAGS.findall(html):
             if text:
                 out.append(_kept(text) if self._preformatted else text)
             if not name:
                 out.append(sign)
                 continue
-            name = name.lower()  # noqa: PLW2901 - names of tags know no case
-            mark = _SHOWN_AS.get(slash + name)
-            if mark is not None:
+            mark, step, is_special = _EFFECTS.get(name) or _effect_of(name)
+            if mark:
                 out.append(mark)
-            if name not in _FLAT:
-                if slash:
-                    depth -= depth > 0
-                elif attributes[-1:] != "/":
-                    depth += 1
-                    deepest = max(deepest, depth)
-            if name in _SPECIAL:
-                self._take(slash, name, attributes)
+            if step < 0:
+                depth -= depth > 0
+            elif step and attributes[-1:] != "/":
+                depth += 1
+                if depth > deepest:
+                    deepest = depth
+            if is_special:
+                self._take(name.lower(), attributes)
         self._deepest = deepest
 
-    def _take(self, slash: str, name: str, attributes: str) -> None:
-        if name == "a":
+    def _take(self, name: str, attributes: str) -> None:
+        if name in ("a", "/a"):
             self._end_anchor()
-            href = "" if slash else attributes_of(attributes).get("href", "")
+            href = "" if name == "/a" else attributes_of(attributes).get("href", "")
             if href:
                 self._open_anchor = (href, len(self._out))
-        elif name == "pre":
-            self._preformatted = max(0, self._preformatted + (-1 if slash else 1))
+        elif name in ("pre", "/pre"):
+            self._preformatted = max(0, self._preformatted + (-1 if name == "/pre" else 1))
         elif "alt" in attributes.lower():
             self._out.append(attributes_of(attributes).get("alt", "").replace("&", "&amp;"))
 
@@ -159,13 +175,27 @@ def _shown(text: str) -> str:
     """Return what was gathered with its blanks collapsed and its marks turned into line ends."""
     if "&" in text:
         text = unescape(text)
-    text = " ".join(text.split())
+    text = _with_single_blanks(text)
     for mark, line_end in ((_LINE_END, "\n"), (_PARAGRAPH_END, "\n\n"), (_KEPT_LINE_END, "\n")):
         if mark in text:
-            text = text.replace(f" {mark}", mark).replace(f"{mark} ", mark).replace(mark, line_end)
-    text = _EMPTY_LINES.sub("\n\n", text).replace(_KEPT_BLANK, " ")
+            text = line_end.join([piece.strip(" ") for piece in text.split(mark)])
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    text = text.replace(_KEPT_BLANK, " ")
     return text if text.isascii() else text.translate(_UNSEEN_CHARACTERS)
 
+
+def _with_single_blanks(text: str) -> str:
+    """Return " ".join(text.split()), several times faster: no object is made for each word."""
+    for blank in _BLANKS:
+        if blank in text:
+            text = text.replace(blank, " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text.strip(" ")
+
+
+_BLANKS = tuple(c for c in map(chr, range(0x3001)) if c.isspace() and c != " ")  # U+3000 is the last
 
 # Soft hyphen, zero-width space, non-joiner and no-break space: newsletters pad their preview with them.
 _UNSEEN_CHARACTERS = {0xAD: None, 0x200B: None, 0x200C: None, 0xFEFF: None}

@@ -21,6 +21,7 @@ def text_of(body: bytes) -> str:
 
 def unfolded(body: bytes) -> str:
     """Return a field body as one line of text (RFC 5322, 2.2.3), encoded words left as they are."""
+    body = body.removesuffix(b"\r")  # the line end's: most fields have no other
     if b"\n" in body or b"\r" in body:
         body = _FOLD.sub(b"", body)
     if body.isascii() and b"\x1b" not in body:
