@@ -45,6 +45,7 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
             connector=CommandDoor(settings.connector_url, settings.internal_token),
             attachments=S3Attachments(settings.s3),
             now=lambda: datetime.now(UTC),
+            signing_keys=settings.signing_keys,
         )
     )
 

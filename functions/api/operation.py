@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from mailchute.database import Database
 from mailchute.sealing import Keyring
+from mailchute.signing import PrivateKey
 from mailchute.store import audit
 from mailchute.store.keys import ApiKey
 
@@ -30,6 +31,7 @@ class Services:
     connector: Connector
     attachments: Attachments
     now: Callable[[], datetime]
+    signing_keys: tuple[PrivateKey, ...] = ()  # the installation's: anyone may see their public halves
 
 
 @dataclass(frozen=True, kw_only=True)

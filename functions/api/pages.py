@@ -10,6 +10,7 @@ import msgspec
 from mailchute import wire
 from mailchute.errors import DatabaseUnavailable, SecretUnreadable
 from mailchute.eventlog import event_log
+from mailchute.signing import jwks_of
 from mailchute.store import keys
 from mailchute.store.keys import ApiKey
 from werkzeug.exceptions import HTTPException
@@ -20,6 +21,8 @@ from .operation import Operation, Request, Services
 from .problem import PROBLEM_JSON, Problem
 
 PREFIX = "/api/v1"
+JWKS = "/.well-known/jwks.json"
+JWKS_KEPT_S = 300  # by caches: a new key may come any day
 BODY_MAX_OCTETS = 4 * 1024 * 1024  # a routes file of some 20,000 aliases
 RETRY_AFTER_S = 1
 OPERATIONS = (*emails.OPERATIONS, *routing.OPERATIONS, *trail.OPERATIONS)
@@ -33,6 +36,7 @@ def application(services: Services) -> flask.Flask:
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX_OCTETS
     described = wire.encode_json(document(OPERATIONS))
     app.add_url_rule(f"{PREFIX}/openapi.json", "openapi", lambda: _json(200, described))
+    app.add_url_rule(JWKS, "jwks", _jwks(services))
     for one in OPERATIONS:
         rule = PREFIX + re.sub(r"\{(\w+)\}", r"<\1>", one.path)
         app.add_url_rule(rule, f"{one.method} {one.path}", _view(one, services), methods=[one.method])
@@ -41,6 +45,18 @@ def application(services: Services) -> flask.Flask:
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(Exception, _broken)
     return app
+
+
+def _jwks(services: Services) -> Any:
+    """Return the view of the keys that signatures of ours verify with, for anyone."""
+    shown = wire.encode_json(jwks_of(services.signing_keys))
+
+    def view() -> flask.Response:
+        answer = _json(200, shown, "application/jwk-set+json")  # RFC 7517, 8.5.1
+        answer.headers["Cache-Control"] = f"public, max-age={JWKS_KEPT_S}"
+        return answer
+
+    return view
 
 
 def _view(one: Operation, services: Services) -> Any:

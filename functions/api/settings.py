@@ -9,6 +9,7 @@ from pathlib import Path
 from mailchute.errors import BadSetting
 from mailchute.sealing import Keyring
 from mailchute.settings import DatabaseSettings, Reader, S3Settings
+from mailchute.signing import PrivateKey, read_private_keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class Settings:
     connector_url: str  # MAILCHUTE_CONNECTOR_URL; "": replays and erasures answer 503
     internal_token: str
     s3: S3Settings
+    signing_keys: tuple[PrivateKey, ...]  # MAILCHUTE_SIGNING_KEY: as deliver has them
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -32,6 +34,7 @@ class Settings:
         connector_url = reader.url("MAILCHUTE_CONNECTOR_URL", "", ("http", "https"))
         internal_token = reader.secret("MAILCHUTE_INTERNAL_TOKEN")
         s3 = S3Settings.read(reader)
+        signing_keys = read_private_keys(reader)
         reader.check()
         if not database.master_key_file:
             raise BadSetting("MAILCHUTE_MASTER_KEY_FILE is not set: the API seals and shows secrets")
@@ -41,4 +44,5 @@ class Settings:
             connector_url=connector_url.rstrip("/"),
             internal_token=internal_token,
             s3=s3,
+            signing_keys=signing_keys,
         )

@@ -6,7 +6,6 @@ import ssl
 from dataclasses import dataclass
 
 from mailchute import signing
-from mailchute.errors import SecretUnreadable
 from mailchute.settings import DatabaseSettings, DnsSettings, Network, Reader
 
 from .attempt import TIMEOUT_S
@@ -35,7 +34,7 @@ class Settings:
             ports=_ports(reader),
             timeout_s=reader.seconds("MAILCHUTE_WEBHOOK_TIMEOUT", TIMEOUT_S, low=2, high=60),
             authority_file=_authority_file(reader),
-            signing_keys=_signing_keys(reader),
+            signing_keys=signing.read_private_keys(reader),
         )
 
 
@@ -56,11 +55,3 @@ def _authority_file(reader: Reader) -> str:
         except OSError as error:
             reader.mistakes.append(f"MAILCHUTE_WEBHOOK_CA_FILE is {path!r}: expected a PEM file ({error})")
     return path
-
-
-def _signing_keys(reader: Reader) -> tuple[signing.PrivateKey, ...]:
-    try:
-        return signing.private_keys(reader.secret("MAILCHUTE_SIGNING_KEY"))
-    except SecretUnreadable as error:
-        reader.mistakes.append(f"MAILCHUTE_SIGNING_KEY: {error}")
-        return ()

@@ -11,7 +11,8 @@ import jsonschema
 import msgspec
 import pytest
 import sqlalchemy as sa
-from mailchute import tables
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from mailchute import signing, tables
 from mailchute.commands import Command, CommandDone
 from mailchute.database import Database
 from mailchute.sealing import Keyring
@@ -32,6 +33,8 @@ domains:
     support: {endpoints: [{url: https://a.example/1, secret: a secret of ours}]}
     other: https://a.example/2
 """
+
+SIGNING_KEY = Ed25519PrivateKey.generate()
 
 
 @dataclass
@@ -98,7 +101,7 @@ def api(database_url: str) -> Iterator[Api]:
     database, connector, attachments = Database(database_url), FakeConnector(), FakeAttachments()
     services = Services(
         database=database, keyring=Keyring((b"k" * 32,)), connector=connector, attachments=attachments,
-        now=lambda: BEGIN,
+        now=lambda: BEGIN, signing_keys=(SIGNING_KEY,),
     )  # fmt: skip
     client = Client(application(services))
     yield Api(database, connector, attachments, client, "", "").with_key("default")
@@ -123,6 +126,15 @@ def test_without_a_living_key_nothing_is_answered_but_the_document(api: Api) -> 
     bearer = {"X-API-KEY": "", "Authorization": f"Bearer {api.key}"}
     assert api("GET", "/emails", headers=bearer) == {"items": [], "nextCursor": None}
     assert api("GET", "/openapi.json", headers={"X-API-KEY": ""})["openapi"] == "3.1.0"
+
+
+def test_anyone_may_see_what_our_signatures_verify_with(api: Api) -> None:
+    answer = api.client.get("/.well-known/jwks.json")
+    assert answer.status_code == 200
+    assert answer.content_type == "application/jwk-set+json"
+    assert answer.headers["Cache-Control"] == "public, max-age=300"
+    assert answer.json == signing.jwks_of((SIGNING_KEY,))
+    assert "d" not in answer.json["keys"][0]  # RFC 8037, 2: the private half
 
 
 def test_a_key_does_what_its_scopes_say(api: Api) -> None:

@@ -8,14 +8,17 @@ import email.policy
 import hashlib
 import hmac
 import json
+import urllib.request
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from mailchute import signing
 from mailchute.alias import Format
 
@@ -37,6 +40,8 @@ def routes(sink: Sink) -> str:
         if form == "postal":
             endpoint["signing_key"] = RSA_PEM
         aliases[form] = {"endpoints": [endpoint]}
+    own = {"url": sink.url("/own"), "secret": SECRET, "format": "postal", "signature": "v1a"}
+    aliases["own"] = {"endpoints": [own]}  # signed by the installation's keys
     return yaml.safe_dump({"version": 1, "domains": {"inbox.test": aliases}})
 
 
@@ -97,12 +102,32 @@ def shown(form: str, post: Post) -> tuple[str, str | bytes]:
     return parts["subject"].decode(), parts["attachment1"]
 
 
+def check_own_keys(post: Post, http: str) -> None:
+    """Verify both signatures with nothing but what the installation shows to anyone."""
+    with urllib.request.urlopen(f"{http}/.well-known/jwks.json") as answer:
+        shown_keys = {key["kty"]: key for key in json.load(answer)["keys"]}
+    rsa = shown_keys["RSA"]
+    assert post.header("X-Postal-Signature-KID") == rsa["kid"]
+    numbers = RSAPublicNumbers(*(int.from_bytes(octets_of(rsa[name])) for name in ("e", "n")))
+    given = base64.b64decode(post.header("X-Postal-Signature-256") or "")
+    numbers.public_key().verify(given, post.body, PKCS1v15(), SHA256())
+    v1a = (post.header("webhook-signature") or "").split()[1]
+    signed = f"{post.header('webhook-id')}.{post.header('webhook-timestamp')}.".encode() + post.body
+    Ed25519PublicKey.from_public_bytes(octets_of(shown_keys["OKP"]["x"])).verify(
+        base64.b64decode(v1a.removeprefix("v1a,")), signed
+    )
+
+
+def octets_of(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 def test_one_mail_arrives_in_every_format(sink: Sink, dns: DnsServer, tmp_path: Path) -> None:
     system = System(tmp_path, routes=routes(sink), dns=dns.address)
     content = mail()
     try:
         system.start()
-        replies, accepted = system.send(content, *(f"{form}@inbox.test" for form in FORMATS))
+        replies, accepted = system.send(content, *(f"{form}@inbox.test" for form in (*FORMATS, "own")))
         assert {code for code, _ in replies.values()} == {250}
         assert accepted[0] == 250
         for form in FORMATS:
@@ -114,6 +139,7 @@ def test_one_mail_arrives_in_every_format(sink: Sink, dns: DnsServer, tmp_path: 
             subject, octets = shown(form, post)
             assert subject == "Grüße", form
             assert octets in (b"\x00\xff", content), form
+        check_own_keys(sink.wait_for("/own", timeout_s=60)[0], system.http)
         system.stop()
     finally:
         system.clear_away()

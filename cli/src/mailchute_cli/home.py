@@ -90,12 +90,16 @@ class Home:
         """Return the file of a secret, mode 0600, made the first time it is asked for."""
         path = self.secrets / name
         if not path.exists():
-            _write_durably(path, make() + "\n")
+            _write_durably(path, make().rstrip() + "\n")
         return path
 
     def master_key(self) -> Path:
         """Return the file of the key that seals secrets in the database: 32 octets in base64."""
         return self.secret("master-key", lambda: base64.b64encode(os.urandom(32)).decode())
+
+    def signing_key(self) -> Path:
+        """Return the file of the keys that sign POSTs: PEM, Ed25519 and RSA."""
+        return self.secret("signing-key", _new_signing_keys)
 
     def ports(self, names: tuple[str, ...]) -> dict[str, int]:
         """
@@ -113,6 +117,12 @@ class Home:
             known[name] = free_port(of_others, first=known.get(name))
         _write_durably(path, json.dumps(known, indent=1) + "\n")
         return {name: known[name] for name in names}
+
+
+def _new_signing_keys() -> str:
+    from mailchute.signing import new_private_keys  # noqa: PLC0415 - of use at the first start alone
+
+    return new_private_keys()
 
 
 def _write_durably(path: Path, text: str) -> None:

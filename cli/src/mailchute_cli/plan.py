@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,10 @@ def _settings(home: Home, reader: Reader) -> dict[str, str]:
         settings["MAILCHUTE_DATABASE_URL"] = home.database_url
     if not reader.text("MAILCHUTE_MASTER_KEY_FILE"):
         settings["MAILCHUTE_MASTER_KEY_FILE"] = str(home.master_key())
+    if not reader.secret("MAILCHUTE_SIGNING_KEY"):
+        settings["MAILCHUTE_SIGNING_KEY_FILE"] = str(home.signing_key())
+    if not reader.text("MAILCHUTE_HOSTNAME"):  # one name for all, in trace and Authentication-Results alike
+        settings["MAILCHUTE_HOSTNAME"] = socket.getfqdn()
     if not reader.secret("MAILCHUTE_INTERNAL_TOKEN"):
         if reader.text("MAILCHUTE_FUNCTIONS_URL"):
             reader.mistakes.append(

@@ -14,14 +14,22 @@ import hmac
 import secrets
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from mailchute.errors import SecretUnreadable
+from mailchute.settings import Reader
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, no secret
 PUBLIC_PREFIX = "whpk_"
 SECRET_OCTETS = 32  # Standard Webhooks, "Signature scheme": 24 to 64 octets
+RSA_BITS = 2_048  # RFC 7518, 3.3: or larger
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
@@ -92,6 +100,23 @@ def private_keys(pem: str) -> tuple[PrivateKey, ...]:
     if pem.strip() and not keys:
         raise SecretUnreadable("a signing key is not PEM")
     return tuple(keys)
+
+
+def new_private_keys() -> str:
+    """Return the PEM of new keys of an installation: Ed25519 (v1a) and RSA (format postal)."""
+    keys = (Ed25519PrivateKey.generate(), generate_private_key(public_exponent=65_537, key_size=RSA_BITS))
+    return "".join(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode() for key in keys
+    )
+
+
+def read_private_keys(reader: Reader) -> tuple[PrivateKey, ...]:
+    """Return the installation's own keys, from MAILCHUTE_SIGNING_KEY; what is wrong is noted there."""
+    try:
+        return private_keys(reader.secret("MAILCHUTE_SIGNING_KEY"))
+    except SecretUnreadable as error:
+        reader.mistakes.append(f"MAILCHUTE_SIGNING_KEY: {error}")
+        return ()
 
 
 def jwks_of(keys: tuple[PrivateKey, ...]) -> dict[str, list[dict[str, str]]]:

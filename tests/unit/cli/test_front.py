@@ -92,6 +92,11 @@ def test_the_api_is_passed_on_with_its_method_path_query_and_fields(port: int, m
     assert Function.seen[0]["x-api-key"] == "k"
 
 
+def test_the_keys_that_signatures_verify_with_are_the_apis(port: int) -> None:
+    assert call(port, "/.well-known/jwks.json", None, "GET")[0] == 200
+    assert call(port, "/.well-known/other", None, "GET")[0] == 404
+
+
 def test_what_a_proxy_added_reaches_the_function_that_decides(port: int) -> None:
     call(port, "/function/scan", X_Forwarded_For="192.0.2.1", Origin="https://page.example")
     assert Function.seen[0]["x-forwarded-for"] == "192.0.2.1"

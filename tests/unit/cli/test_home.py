@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mailchute import signing
 from mailchute.errors import BadSetting
 from mailchute.sealing import Keyring
 from mailchute_cli.home import Home
@@ -62,6 +63,14 @@ def test_the_master_key_is_one_that_seals(tmp_path: Path) -> None:
     path = Home(tmp_path).master_key()
     assert len(base64.b64decode(path.read_text())) == 32
     Keyring.from_file(path)
+
+
+def test_the_signing_key_holds_a_key_for_each_signature(tmp_path: Path) -> None:
+    path = Home(tmp_path).signing_key()
+    first, second = signing.private_keys(path.read_text())
+    assert (type(first).__name__, type(second).__name__) == ("Ed25519PrivateKey", "RSAPrivateKey")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert Home(tmp_path).signing_key().read_text() == path.read_text()
 
 
 def test_ports_stay_and_no_two_names_share_one(tmp_path: Path) -> None:
