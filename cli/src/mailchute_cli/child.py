@@ -88,6 +88,8 @@ class Child:
         status = await self._process.wait()
         with contextlib.suppress(TimeoutError):  # a grandchild may hold the pipe a little longer
             await asyncio.wait_for(self._listening, 1)
+        # asyncio closes it only when the pipe ends, and complains at exit where the loop ended sooner.
+        self._process._transport.close()  # type: ignore[attr-defined]
         return status
 
     async def stop(self) -> bool:
