@@ -28,6 +28,7 @@ from mailchute.database import migrate
 from mailchute.delivery import AttemptOutcome, AttemptRequest, WebhookDelivery
 from mailchute.envelope import Envelope
 from mailchute.envelope import Path as MailPath
+from mailchute.expiring import ExpireAnswer, ExpireRequest
 from mailchute.ids import new_id
 from mailchute.journal import JournalBatch, Recorded
 from mailchute.mail import MailObject, fingerprint_of
@@ -204,4 +205,5 @@ REQUESTS = {
     "parse": (ParseRequest(mail=MAIL, report=ScanReport()), ParseAnswer),
     "deliver": (AttemptRequest(delivery=DELIVERY, payload=b"{}"), AttemptOutcome),
     "record": (JournalBatch(events=()), Recorded),
+    "expire": (ExpireRequest(), ExpireAnswer),
 }

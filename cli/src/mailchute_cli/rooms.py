@@ -18,8 +18,8 @@ from mailchute_cli.program import STAGE_CONNECTOR, STAGE_EDGE, STAGE_FUNCTIONS, 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[3]  # of the working tree: templates and functions are no packages
 SERVER = ROOT / "template" / "python3-mailchute" / "index.py"
-FUNCTIONS = ("parse", "scan", "deliver", "record", "api")  # what takes longest to start comes first
-READS_DATABASE = ("deliver", "record", "api")
+FUNCTIONS = ("parse", "scan", "deliver", "record", "api", "expire")  # what takes longest to start comes first
+READS_DATABASE = ("deliver", "record", "api", "expire")
 
 Address = tuple[str, int]
 

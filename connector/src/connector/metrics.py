@@ -49,10 +49,18 @@ def _lines(pipeline: Pipeline, streams: list[StreamState]) -> Iterator[str]:
         ("lanes", "Retry lanes served.", len(pipeline.lanes.lanes)),
         ("slow_attempts", "Attempts older than a second.", pipeline.endpoints.slow_count),
         ("content_held_octets", "Octets of large mail in memory.", pipeline.contents.held_octets),
+        (
+            "expiry_oldest_due_s",
+            "For how long the oldest mail to be removed is due.",
+            pipeline.expiry.oldest_due_s,
+        ),
         ("journal_failing", "1 while the journal cannot be written.", int(pipeline.journal.is_failing)),
     ):
         yield from _head(name, about)
         yield f"mailchute_{name} {value}"
+
+    yield from _head("mail_expired_total", "Mails removed for good after their retention.", "counter")
+    yield f"mailchute_mail_expired_total {pipeline.expiry.expired_count}"
 
 
 def _head(name: str, about: str, kind: str = "gauge") -> tuple[str, str]:

@@ -6,16 +6,17 @@ import asyncio
 
 from mailchute import subjects, wire
 from mailchute.commands import Command, CommandDone
-from mailchute.dead import DeadRecord
 from mailchute.errors import ContentMissing, PermanentError
 from mailchute.jetstream import Publisher
-from mailchute.mail import ContentRef, MailObject
-from mailchute.objects import delete_object
-from mailchute.stored import read_run, read_stored, remove_stored
+from mailchute.mail import MailObject
+from mailchute.stored import read_stored
 
 from connector.erased import Erased
+from connector.erasing import erase_dead, erase_mail
+from connector.expiry import REPLAYED
 from connector.lanes import Lanes
 from connector.mail import MailStage
+from connector.settings import Settings
 from connector.shelf import Shelf
 
 REMEMBERED_S = 7 * 86_400
@@ -29,13 +30,20 @@ class Orders:
     """Carries out commands."""
 
     def __init__(
-        self, publisher: Publisher, mail: MailStage, lanes: Lanes, shelf: Shelf, erased: Erased
+        self,
+        publisher: Publisher,
+        mail: MailStage,
+        lanes: Lanes,
+        shelf: Shelf,
+        erased: Erased,
+        settings: Settings,
     ) -> None:
         self._publisher = publisher
         self._mail = mail
         self._lanes = lanes
         self._shelf = shelf
         self._erased = erased
+        self._settings = settings
         self._running: dict[str, asyncio.Lock] = {}
 
     async def carry_out(self, command: Command) -> CommandDone:
@@ -78,6 +86,9 @@ class Orders:
             raise ContentMissing(f"{mail_id} is gone: its retention has ended, or it was erased")
         if command.endpoint_id and all(each.id != command.endpoint_id for each in mail.alias.endpoints):
             raise Malformed(f"{mail_id} was not for {command.endpoint_id}")
+        await self._shelf.put(
+            f"{REPLAYED}.{mail_id}", b"", for_s=int(self._settings.outlived_s(mail.alias.retention_s))
+        )
         await self._mail.carry(
             mail, stored.body, sequence, run=command.id, endpoint_id=command.endpoint_id or None
         )
@@ -86,25 +97,5 @@ class Orders:
         """What is owed of it first, then its copies: killed in between, a repetition goes on."""
         client = self._publisher.client
         await self._erased.add(mail_id)
-        await self._erase_dead(mail_id)
-        stored = await read_stored(client, subjects.MAIL, sequence=sequence)
-        if stored is not None:
-            mail = wire.decode(stored.body, MailObject)
-            if mail.id == mail_id:
-                if isinstance(mail.content, ContentRef):
-                    await delete_object(client, mail.content)
-                await remove_stored(client, subjects.MAIL, sequence)
-
-    async def _erase_dead(self, mail_id: str) -> None:
-        client = self._publisher.client
-        sequence = 1
-        while page := await read_run(
-            client, subjects.DEAD, subjects.DEAD_ALL, from_sequence=sequence, count=256
-        ):
-            for stored in page:
-                dead = wire.decode(stored.body, DeadRecord)
-                if dead.mail_id == mail_id:
-                    if isinstance(dead.record, ContentRef):
-                        await delete_object(client, dead.record)
-                    await remove_stored(client, subjects.DEAD, stored.sequence)
-            sequence = page[-1].sequence + 1
+        await erase_dead(client, {mail_id})
+        await erase_mail(client, mail_id, sequence)

@@ -20,6 +20,7 @@ from connector.deliveries import FRESH_SLOTS, LANE_SLOTS, Deliveries
 from connector.delivery import Delivery
 from connector.endpoint import EndpointLoads
 from connector.erased import Erased
+from connector.expiry import Expiry
 from connector.function import Function
 from connector.journal import Journal
 from connector.lanes import Lanes
@@ -36,7 +37,7 @@ from connector.streams import DELIVERY_DURABLE, JOURNAL_DURABLE, MAIL_DURABLE
 from connector.sweeper import Sweeper
 
 # How long a function may be silent. parse kills itself after 5 s, an attempt ends after 15 s.
-TIMEOUTS_S = {"scan": 60.0, "parse": 60.0, "deliver": 30.0, "record": 60.0}
+TIMEOUTS_S = {"scan": 60.0, "parse": 60.0, "deliver": 30.0, "record": 60.0, "expire": 60.0}
 MAIL_SLOTS = 256
 IN_HAND_OCTETS = 64 * 1024 * 1024  # of each stream
 JOURNAL_SLOTS = 64  # messages; they ride to record together
@@ -101,7 +102,8 @@ class Pipeline:
         )
         self.strays = Strays(self.publisher, Lease(shelf, "strays"))
         self.sweeper = Sweeper(client, Lease(shelf, "sweeper"), settings)
-        self.orders = Orders(self.publisher, mail, self.lanes, shelf, self.erased)
+        self.orders = Orders(self.publisher, mail, self.lanes, shelf, self.erased, settings)
+        self.expiry = Expiry(client, self.functions["expire"], Lease(shelf, "expiry"), shelf, settings)
         self.lanes.work = deliveries.work_retry
         rows = (
             _Row(
@@ -144,7 +146,8 @@ class Pipeline:
         """Run until cancelled; then drain: nothing new is begun, what is in hand ends or is naked."""
         await self.erased.listen()
         tasks = [asyncio.ensure_future(pull.run()) for pull in self.pulls.values()]
-        tasks += [asyncio.ensure_future(each.run()) for each in (self.lanes, self.strays, self.sweeper)]
+        watches = (self.lanes, self.strays, self.sweeper, self.expiry)
+        tasks += [asyncio.ensure_future(each.run()) for each in watches]
         try:
             await asyncio.gather(*tasks)
         finally:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from mailchute import schedule
 from mailchute.settings import NatsSettings, Reader
 
-FUNCTIONS = ("scan", "parse", "deliver", "record")
+FUNCTIONS = ("scan", "parse", "deliver", "record", "expire")
+OUTLIVED_MARGIN_S = 86_400
 STREAMS_MAX_OCTETS = 8 * 1024**3
 
 
@@ -24,6 +25,7 @@ class Settings:
     replicas: int = 1  # MAILCHUTE_NATS_REPLICAS
     streams_max_octets: int = STREAMS_MAX_OCTETS  # MAILCHUTE_STREAMS_MAX_OCTETS: all streams together
     dead_retention_s: float = 14 * 86_400  # MAILCHUTE_DEAD_RETENTION_S: time for its owner to replay
+    expire_interval_s: float = 60.0  # MAILCHUTE_EXPIRE_INTERVAL_S: how often it is asked what is due
     ack_wait_s: float = 30.0  # MAILCHUTE_ACK_WAIT_S
     lane_idle_s: float = 600.0  # MAILCHUTE_LANE_IDLE_S: an empty lane is removed after this long
     lane_max_messages: int = 20_000  # MAILCHUTE_LANE_MAX_MESSAGES
@@ -54,6 +56,7 @@ class Settings:
                 "MAILCHUTE_STREAMS_MAX_OCTETS", STREAMS_MAX_OCTETS, low=64 * 1024**2, high=2**50
             ),
             dead_retention_s=reader.seconds("MAILCHUTE_DEAD_RETENTION_S", 14 * 86_400, low=60),
+            expire_interval_s=reader.seconds("MAILCHUTE_EXPIRE_INTERVAL_S", 60, low=0.1, high=86_400),
             ack_wait_s=reader.seconds("MAILCHUTE_ACK_WAIT_S", 30, low=1, high=3_600),
             lane_idle_s=reader.seconds("MAILCHUTE_LANE_IDLE_S", 600),
             lane_max_messages=reader.whole("MAILCHUTE_LANE_MAX_MESSAGES", 20_000, low=1, high=10**9),
@@ -64,3 +67,8 @@ class Settings:
             reader.mistakes.append("MAILCHUTE_INTERNAL_TOKEN is not set: functions and commands need it")
         reader.check()
         return settings
+
+    def outlived_s(self, retention_s: float = 0) -> float:
+        """Return the age past which nothing of a mail is owed or kept: schedule, window, and a margin."""
+        schedule_s = sum(self.gaps_s) * (1 + schedule.JITTER)
+        return schedule_s + max(self.dead_retention_s, retention_s) + OUTLIVED_MARGIN_S

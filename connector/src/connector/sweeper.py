@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from mailchute.errors import ContentUnavailable
 from mailchute.eventlog import event_log
 from mailchute.objects import sweep_objects
-from mailchute.schedule import JITTER
 from nats.aio.client import Client
 
 from connector.lease import Lease
@@ -16,7 +15,6 @@ from connector.settings import Settings
 
 EVERY_S = 1_800.0
 GIVEN_UP_S = 3_600  # no SMTP transaction writes one object for this long
-MARGIN_S = 86_400
 
 log = event_log("connector")
 
@@ -27,9 +25,7 @@ class Sweeper:
     def __init__(self, client: Client, lease: Lease, settings: Settings) -> None:
         self._client = client
         self._lease = lease
-        # A mail is delivered or dead when its schedule ends; what is dead is kept that much longer.
-        schedule_s = sum(settings.gaps_s) * (1 + JITTER)
-        self._kept_s = schedule_s + settings.dead_retention_s + MARGIN_S
+        self._kept_s = settings.outlived_s()
 
     async def run(self) -> None:
         """Sweep until cancelled."""

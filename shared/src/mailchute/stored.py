@@ -74,7 +74,8 @@ async def read_run(
             else:
                 ended.set_exception(StreamUnavailable(f"{stream}: status {status}"))
         else:
-            found.append(Stored(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data))
+            at = datetime.fromisoformat(headers["Nats-Time-Stamp"])
+            found.append(Stored(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, at))
 
     wanted = {"seq": from_sequence, "next_by_subj": subject, "batch": count}
     try:

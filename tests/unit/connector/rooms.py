@@ -19,13 +19,14 @@ import msgspec
 from aiohttp import web
 from connector.leaks import states
 from connector.pipeline import Pipeline
-from connector.settings import Settings
+from connector.settings import FUNCTIONS, Settings
 from connector.streams import assert_streams
 from mailchute import subjects, wire
 from mailchute.alias import AliasSnapshot, EndpointSnapshot
 from mailchute.dead import DeadRecord
 from mailchute.delivery import AttemptOutcome, AttemptRequest
 from mailchute.envelope import Envelope, Path
+from mailchute.expiring import DueMail, ExpireAnswer, ExpireRequest
 from mailchute.ids import new_id
 from mailchute.jetstream import Publisher, connect
 from mailchute.journal import Event, JournalBatch, Recorded
@@ -59,7 +60,7 @@ def outcome(result: Any = "delivered", status: int | None = 200, **more: Any) ->
 
 @dataclass
 class Functions:
-    """All four functions on one port; each test sets what they do."""
+    """All functions on one port; each test sets what they do."""
 
     url: str = ""
     endpoints: dict[str, Outcome] = field(default_factory=dict)  # what an endpoint does; default: 200
@@ -69,6 +70,8 @@ class Functions:
     parsed: list[ParseRequest] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
+    due: list[DueMail] = field(default_factory=list)  # expire hands these out, until they are erased
+    erased: list[str] = field(default_factory=list)
     decision: Any = "deliver"
     payload: bytes = b"{}"
     _runner: web.AppRunner | None = None
@@ -148,6 +151,14 @@ class Functions:
         self.events += events
         return Recorded(new_count=len(events))
 
+    async def _expire(self, body: bytes) -> ExpireAnswer:
+        request = wire.decode(body, ExpireRequest)
+        self.erased += request.erased
+        count = len(self.due)
+        self.due = [each for each in self.due if each.mail_id not in request.erased]
+        due = tuple(self.due[:2]) if request.after is None or request.erased else ()
+        return ExpireAnswer(deleted_count=count - len(self.due), due=due, oldest_due_s=float(len(self.due)))
+
 
 def mail_for(
     *endpoint_ids: str, content: bytes | ContentRef = b"Subject: x\r\n\r\nx", **endpoint: Any
@@ -222,9 +233,7 @@ def settings_for(server: NatsServer, functions: Functions, **more: Any) -> Setti
         host="127.0.0.1",
         port=0,
         token=TOKEN,
-        function_urls={
-            name: f"{functions.url}/function/{name}" for name in ("scan", "parse", "deliver", "record")
-        },
+        function_urls={name: f"{functions.url}/function/{name}" for name in FUNCTIONS},
         gaps_s=(0, 0.2, 0.2),
         streams_max_octets=512 * 1024 * 1024,
     )
