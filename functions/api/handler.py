@@ -1,8 +1,4 @@
-"""
-api: the REST API under /api/v1, with keys of its own.
-
-It is pages, not calls: the host serves `pages` for what is no call to a function, and `handle` refuses.
-"""
+"""The shell of api: the REST API under /api/v1, which the host serves as pages; `handle` refuses."""
 
 from __future__ import annotations
 
