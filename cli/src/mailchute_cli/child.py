@@ -50,7 +50,7 @@ class Child:
     @property
     def refused(self) -> bool:
         """Whether it ended by saying what a person has to change, and nothing else."""
-        has_ended = self._process is not None and self._process.returncode == 1
+        has_ended = self._process is not None and self._process.returncode in (1, 2)
         is_crash = any(line.startswith(("Traceback", "{")) for line in self.last_lines)
         return has_ended and bool(self.last_lines) and not is_crash
 
@@ -114,7 +114,7 @@ class Child:
     def _signal(self, which: signal.Signals) -> None:
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(which)
+            os.kill(self._process.pid, which)  # Popen's own would reap it, and asyncio waits for that
 
     async def _listen(self) -> None:
         assert self._process is not None

@@ -83,6 +83,7 @@ class Up:
         self._stop = asyncio.Event()
         self._reread = asyncio.Event()
         self._telling: asyncio.Task[None] | None = None
+        self._is_failing = False  # then what the others say while they are killed is for the logs alone
 
     async def run(self) -> int:
         """
@@ -100,6 +101,7 @@ class Up:
             (*made.programs, *self._extras), screen=self._screen, heard=self._heard, inherited=(descriptor,)
         )
         self._listen_for_signals(supervisor)
+        failure: Exception | None = None
         working = asyncio.create_task(self._work(supervisor, made))
         stopping = asyncio.create_task(self._stop.wait())
         try:
@@ -108,15 +110,18 @@ class Up:
                 await working  # raises
             self._screen.say("stopping   no new mail is taken; what is under way ends first")
         except (StartFailed, MailchuteError, BadSetting) as error:
-            self._explain(error)
+            failure = error
+            self._is_failing = True
             supervisor.kill()  # nothing is worth waiting for: what was accepted is on disk
-            return FAILED
         finally:
             working.cancel()
             if self._telling:
                 self._telling.cancel()
             await supervisor.stop()
             self._screen.say("stopped")
+        if failure is not None:  # last, where a person looks
+            self._explain(failure)
+            return FAILED
         return 0
 
     async def _work(self, supervisor: Supervisor, made: Plan) -> None:
@@ -200,6 +205,8 @@ class Up:
         if program.name not in self._logs:
             self._logs[program.name] = LogFile(self._home.logs / f"{program.name}.log")
         self._logs[program.name].write(lines)
+        if self._is_failing:
+            return
         for line in _decoded(lines):
             self._screen.heard(program.name, line)
 
