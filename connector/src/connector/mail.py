@@ -9,7 +9,6 @@ from mailchute import subjects, wire
 from mailchute.delivery import WebhookDelivery, delivery_id_of
 from mailchute.errors import ContentMissing, NewerVersion, TransientError, Undecodable
 from mailchute.eventlog import event_log
-from mailchute.jetstream import Publisher
 from mailchute.mail import MailObject
 from mailchute.parsed import ParseAnswer
 from mailchute.verdicts import ScanReport, Security
@@ -19,6 +18,7 @@ from connector.batch import FunctionAnswer
 from connector.burial import Burial
 from connector.content import Contents
 from connector.delivery import Delivery
+from connector.fresh import Fresh
 from connector.function import Function, FunctionAway, FunctionBroke
 from connector.journal import Journal
 from connector.poison import Poison
@@ -41,7 +41,7 @@ class MailStage:
     def __init__(
         self,
         *,
-        publisher: Publisher,
+        fresh: Fresh,
         contents: Contents,
         journal: Journal,
         burial: Burial,
@@ -49,7 +49,7 @@ class MailStage:
         scan: Function,
         parse: Function,
     ) -> None:
-        self._publisher = publisher
+        self._fresh = fresh
         self._contents = contents
         self._journal = journal
         self._burial = burial
@@ -229,12 +229,7 @@ class MailStage:
                 created_at=datetime.now(UTC),
                 needs_raw="raw" in endpoint.include,
             )
-            await self._publisher.publish(
-                subjects.DELIVERY_FRESH,
-                wire.encode(owed),
-                stream=subjects.DELIVERY,
-                message_id=subjects.fresh_id_of(mail.id, endpoint.id, run),
-            )
+            await self._fresh.publish(wire.encode(owed), subjects.fresh_id_of(mail.id, endpoint.id, run))
         return tuple(endpoint.id for endpoint in endpoints)
 
     async def _bury(self, delivery: Delivery, mail: MailObject, stage: str, reason: str) -> None:

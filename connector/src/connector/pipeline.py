@@ -21,6 +21,7 @@ from connector.delivery import Delivery
 from connector.endpoint import EndpointLoads
 from connector.erased import Erased
 from connector.expiry import Expiry
+from connector.fresh import Fresh
 from connector.function import Function
 from connector.journal import Journal
 from connector.lanes import Lanes
@@ -92,7 +93,7 @@ class Pipeline:
             lane_slots=asyncio.Semaphore(LANE_SLOTS),
         )
         mail = MailStage(
-            publisher=self.publisher,
+            fresh=Fresh(self.publisher, lambda: self.pulls[subjects.MAIL].in_hand_count),
             contents=self.contents,
             journal=self.journal,
             burial=self.burial,

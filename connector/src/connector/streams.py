@@ -50,7 +50,13 @@ STREAMS = (
         share=0.30,
         extra=(("allow_rollup_hdrs", True),),
     ),
-    _Stream(name=subjects.DELIVERY, subjects=(subjects.DELIVERY_FRESH,), share=0.06, work_queue=True),
+    _Stream(
+        name=subjects.DELIVERY,
+        subjects=(subjects.DELIVERY_FRESH,),
+        share=0.06,
+        work_queue=True,
+        extra=(("allow_atomic", True),),
+    ),
     _Stream(
         name=subjects.RETRY,
         subjects=(subjects.RETRY_ALL,),
