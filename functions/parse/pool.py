@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import msgspec
 from mailchute.eventlog import event_log
 
-from .frames import REQUEST, receive, send
+from .frames import REQUEST, limit, receive, send
 from .settings import WorkerSettings
 
 log = event_log("parse")
@@ -79,12 +79,11 @@ class Pool:
         try:
             if worker is None:
                 worker = self._new_worker()
-            worker.connection.settimeout(self._wall_limit_s)
             started = time.monotonic()
             try:
                 send(worker.connection, REQUEST, request)
                 frame = receive(worker.connection)
-            except TimeoutError as error:
+            except BlockingIOError as error:
                 raise WorkerLost("timeout") from error
             except OSError as error:
                 raise WorkerLost("died") from error
@@ -104,6 +103,7 @@ class Pool:
 
     def _new_worker(self) -> _Worker:
         ours, theirs = socket.socketpair()
+        limit(ours, self._wall_limit_s)
         try:
             with self._lock:
                 control = self._control or self._start_nursery()
