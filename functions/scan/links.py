@@ -25,6 +25,8 @@ _ANCHOR = re.compile(
     rf"<[aA]\s[^>]{{0,500}}?[hH][rR][eE][fF]\s*=\s*[\"']?([^\"'\s>]{{3,{URL_MAX_CHARS}}})[^>]{{0,500}}>(.{{0,300}}?)</[aA]",
     re.DOTALL,
 )
+# Most URLs are so plain that every reader sees the same host; urlsplit reads the rest, in ten times the time.
+_PLAIN = re.compile(r"[hH][tT][tT][pP][sS]?://([A-Za-z0-9._-]++)(?::[0-9]++)?(?=[/?#]|\Z)")
 _SHOWN_HOST = re.compile(
     r"(?:https?://)?((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?:[/:?#]\S*)?", re.IGNORECASE
 )
@@ -83,6 +85,9 @@ def _urls_in(*texts: str) -> Iterator[str]:
 
 def host_of(url: str) -> str | None:
     """Return the host a URL goes to, in lower case; None when it has none."""
+    plain = _PLAIN.match(url)
+    if plain is not None:
+        return plain[1].lower().rstrip(".")
     try:
         host = urlsplit(url).hostname
     except ValueError:
