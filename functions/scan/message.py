@@ -34,6 +34,7 @@ class Message:
     helo: str
     reverse_path: Path | None  # None: the null reverse-path
     recipient_domain: str = ""
+    listed_by: tuple[str, ...] = ()  # DNS lists of which the ingress knows that they list the client
 
     @classmethod
     def of(cls, mail: MailObject) -> Message:
@@ -46,6 +47,7 @@ class Message:
             helo=envelope.helo,
             reverse_path=envelope.reverse_path,
             recipient_domain=envelope.forward_path.domain,
+            listed_by=envelope.listed_by,
         )
 
     @cached_property

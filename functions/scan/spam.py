@@ -81,7 +81,7 @@ class SpamEngine:
         if self._model is not None:
             learned = probability(self._model, tokens_in(message.header_section, reading.parts))
         return Hearsay(
-            dnsbl=dnsbl,
+            dnsbl=tuple(dict.fromkeys((*message.listed_by, *dnsbl))),
             uribl=uribl,
             is_disposable=author.domain is not None and author.domain in self._disposable,
             phishing_count=sum(page in self._phishing for page, _ in pages),

@@ -68,7 +68,7 @@ SPAM_FACTS: Mapping[str, type] = {
     "attachments.double_extension": _CLAIM,
     "attachments.encrypted": _CLAIM,  # an archive that no scanner can look into
     # what others say
-    "dnsbl": _TEXTS,  # lists of MAILCHUTE_DNSBL that list the client
+    "dnsbl": _TEXTS,  # lists that list the client: of MAILCHUTE_DNSBL, and those the ingress names
     "dnsbl.count": _NUMBER,
     "uribl": _TEXTS,  # lists of MAILCHUTE_URIBL that list a link's domain
     "uribl.count": _NUMBER,

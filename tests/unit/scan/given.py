@@ -89,10 +89,16 @@ def message(
     client_ip: str = "192.0.2.1",
     helo: str = "mx.example.org",
     mail_from: str = "joe@example.org",
+    listed_by: tuple[str, ...] = (),
 ) -> Message:
     path = Path(mail_from.rpartition("@")[0], mail_from.rpartition("@")[2]) if mail_from else None
     return Message(
-        content=content, client_ip=client_ip, helo=helo, reverse_path=path, recipient_domain="inbox.test"
+        content=content,
+        client_ip=client_ip,
+        helo=helo,
+        reverse_path=path,
+        recipient_domain="inbox.test",
+        listed_by=listed_by,
     )
 
 

@@ -38,6 +38,15 @@ def test_a_list_lists_by_an_address_of_its_range(dns: DnsServer, answer: str, *,
     assert ("LINK_LISTED" in found) is is_listed
 
 
+def test_lists_the_ingress_named_count_once_with_our_own(dns: DnsServer) -> None:
+    dns.zone["7.100.51.1.bl.test"] = {"A": ["127.0.0.2"]}
+    one = names(dns, mail(), client_ip="1.51.100.7", listed_by=("bl.test",))
+    two = names(dns, mail(), client_ip="1.51.100.7", listed_by=("bl.test", "other.test"))
+    assert ("CLIENT_LISTED" in one, "CLIENT_LISTED_TWICE" in one) == (True, False)
+    assert "CLIENT_LISTED_TWICE" in two
+    assert "CLIENT_LISTED" in names(dns, mail(), client_ip="192.0.2.9", listed_by=("other.test",))
+
+
 @pytest.mark.parametrize("trouble", ["servfail", "timeout"])
 def test_a_list_that_does_not_answer_says_nothing(dns: DnsServer, trouble: str) -> None:
     dns.zone["7.100.51.1.bl.test"] = trouble  # type: ignore[assignment]
