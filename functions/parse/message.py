@@ -9,6 +9,7 @@ from mailchute.author import Author
 from mailchute.mail import MailObject
 from mailchute.payload import Attachment, Content, HeaderField, Mailbox, Message, Recipient, Thread
 from mailparser.dates import parse_mail_date
+from msgspec import UNSET
 
 from .addresses import mailboxes_of
 from .header_section import HeaderSection
@@ -87,7 +88,7 @@ def _recipient(mail: MailObject, named: tuple[Mailbox, ...]) -> Recipient:
     """Return the forward-path, with the name that To or Cc gives it."""
     email = str(mail.envelope.forward_path)
     name = next((box.name for box in named if box.email.lower() == email.lower()), None)
-    return Recipient(name=name, email=email, tag=mail.alias.tag)
+    return Recipient(name=name, email=email, tag=mail.alias.tag, captures=mail.alias.captures or UNSET)
 
 
 def _headers(section: HeaderSection, authserv_id: str) -> tuple[HeaderField, ...]:

@@ -155,6 +155,12 @@ def test_a_mail_becomes_the_payload(parser: Parser) -> None:
     assert answer.summary.attachments[0].filename == "a.pdf"
 
 
+def test_what_an_alias_pattern_caught_stands_in_the_payload(parser: Parser) -> None:
+    alias = msgspec.structs.replace(ALIAS, address="/order-(.*)/@inbox.test", captures=("4711", ""))
+    _, payload = answer_of(parser, request_of(mail_with(), alias=alias))
+    assert payload["message"]["recipient"]["captures"] == ["4711", ""]
+
+
 def test_the_same_mail_gives_the_same_octets(parser: Parser) -> None:
     request = wire.encode(request_of(mail_with(("a", b"x" * 1000))))
     assert parser.parse(request) == parser.parse(request)

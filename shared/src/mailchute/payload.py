@@ -41,6 +41,7 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     email: str
     tag: str | None  # what stood after the plus sign
+    captures: tuple[str, ...] | UnsetType = UNSET  # what the alias pattern's groups stood for; none: left out
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
