@@ -83,7 +83,7 @@ class Up:
         self._stop = asyncio.Event()
         self._reread = asyncio.Event()
         self._telling: asyncio.Task[None] | None = None
-        self._is_failing = False  # then what the others say while they are killed is for the logs alone
+        self._failure: Exception | None = None  # then what others say while they are killed is for the logs
 
     async def run(self) -> int:
         """
@@ -101,7 +101,6 @@ class Up:
             (*made.programs, *self._extras), screen=self._screen, heard=self._heard, inherited=(descriptor,)
         )
         self._listen_for_signals(supervisor)
-        failure: Exception | None = None
         working = asyncio.create_task(self._work(supervisor, made))
         stopping = asyncio.create_task(self._stop.wait())
         try:
@@ -110,8 +109,7 @@ class Up:
                 await working  # raises
             self._screen.say("stopping   no new mail is taken; what is under way ends first")
         except (StartFailed, MailchuteError, BadSetting) as error:
-            failure = error
-            self._is_failing = True
+            self._failure = error
             supervisor.kill()  # nothing is worth waiting for: what was accepted is on disk
         finally:
             working.cancel()
@@ -119,8 +117,8 @@ class Up:
                 self._telling.cancel()
             await supervisor.stop()
             self._screen.say("stopped")
-        if failure is not None:  # last, where a person looks
-            self._explain(failure)
+        if self._failure:  # last, where a person looks
+            self._explain(self._failure)
             return FAILED
         return 0
 
@@ -205,7 +203,7 @@ class Up:
         if program.name not in self._logs:
             self._logs[program.name] = LogFile(self._home.logs / f"{program.name}.log")
         self._logs[program.name].write(lines)
-        if self._is_failing:
+        if self._failure:
             return
         for line in _decoded(lines):
             self._screen.heard(program.name, line)
