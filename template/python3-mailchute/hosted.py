@@ -15,6 +15,10 @@ from mailchute import wire
 from mailchute.eventlog import event_log
 from mailchute.function import BROKEN, Answer, Call
 
+# Calls that may wait for a slot: all that one connector has in hand (256 mails). To be told "full" would
+# make it stop pulling. Beyond that someone else is calling too, or this process is stuck.
+WAITING_MAX = 256
+
 
 class Hosted:
     """One function: its handler, and how many calls it is working on."""
@@ -25,13 +29,20 @@ class Hosted:
         self.concurrency: int = min(module.CONCURRENCY, max_inflight or module.CONCURRENCY)
         self._handle: Callable[[Call], Answer] = module.handle
         self._threads = ThreadPoolExecutor(self.concurrency, thread_name_prefix=name)
+        self._slots = threading.Semaphore(self.concurrency)
         self._in_flight = 0
         self._lock = threading.Lock()
 
-    def enter(self, count: int = 1, *, always: bool = False) -> bool:
-        """Take slots for calls; False when all were taken before (a batch may overshoot once)."""
+    def enter(self, count: int = 1, *, may_wait: bool = False, always: bool = False) -> bool:
+        """
+        Take calls in; False when there is no room (a batch may overshoot once).
+
+        Args:
+            may_wait: Room is also where calls wait for a slot.
+        """
         with self._lock:
-            has_room = always or self._in_flight < self.concurrency
+            room = self.concurrency + (WAITING_MAX if may_wait else 0)
+            has_room = always or self._in_flight < room
             self._in_flight += count if has_room else 0
             return has_room
 
@@ -42,7 +53,8 @@ class Hosted:
     def answer(self, call: Call) -> Answer:
         """Return what the handler answers, or 500 when it broke: nothing it says leaves this process."""
         try:
-            given = self._handle(call)
+            with self._slots:
+                given = self._handle(call)
             if not isinstance(given, Answer):
                 raise TypeError("handle() returned no Answer")
             return given

@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
-from hosted import Hosted, refusal
+from hosted import WAITING_MAX, Hosted, refusal
 from mailchute import wire
 from mailchute.errors import BadSetting
 from mailchute.eventlog import start_logging
@@ -34,7 +34,7 @@ from mailchute.settings import Reader
 
 BODY_MAX_OCTETS = 64 * 1024 * 1024  # NATS carries no larger max_payload; a mail stays far below
 PIECE_OCTETS = 256 * 1024
-SPARE_THREADS = 4  # say "full" and "healthy" while every slot is taken
+SPARE_THREADS = 4  # say "full" and "healthy" while every call is taken
 DRAIN_S = 30  # what runs when SIGTERM comes may take this long to end
 PR_SET_PDEATHSIG = 1  # prctl(2)
 HEALTH_PATHS = ("/_/health", "/_/ready", "/healthz")
@@ -91,9 +91,14 @@ class FunctionCalls:
         if environ["PATH_INFO"] in HEALTH_PATHS:
             return _send(start, Answer(status=200, body=b"ok\n", content_type="text/plain"))
         hosted = self._at.get(environ["PATH_INFO"])
-        if hosted is None or environ["REQUEST_METHOD"] != "POST" or not self._may_call(hosted, environ):
+        has_token = self._has_token(environ)
+        if (
+            hosted is None
+            or environ["REQUEST_METHOD"] != "POST"
+            or not (has_token or _may_call(hosted, environ))
+        ):
             return self._otherwise(environ, start)  # which knows no such page: 404
-        if not hosted.enter():
+        if not hosted.enter(may_wait=has_token):
             return _send(start, refusal(429, "all slots are taken", "Full", retry_after_s=RETRY_AFTER_S))
         try:
             body = _body_of(environ)
@@ -107,17 +112,20 @@ class FunctionCalls:
         finally:
             hosted.leave()
 
-    def _may_call(self, hosted: Hosted, environ: Environ) -> bool:
+    def _has_token(self, environ: Environ) -> bool:
         given = environ.get("HTTP_AUTHORIZATION", "").encode("latin-1", "replace")
-        if self._bearer is not None and hmac.compare_digest(given, self._bearer):
-            return True
-        if not hosted.is_public or any(name in environ for name in BETWEEN):
-            return False
-        try:
-            peer = ipaddress.ip_address(environ["REMOTE_ADDR"])
-        except ValueError:
-            return False
-        return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback
+        return self._bearer is not None and hmac.compare_digest(given, self._bearer)
+
+
+def _may_call(hosted: Hosted, environ: Environ) -> bool:
+    """Return whether a stranger may: one on this machine, of a function that is public."""
+    if not hosted.is_public or any(name in environ for name in BETWEEN):
+        return False
+    try:
+        peer = ipaddress.ip_address(environ["REMOTE_ADDR"])
+    except ValueError:
+        return False
+    return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback
 
 
 def _body_of(environ: Environ) -> bytes:
@@ -207,7 +215,7 @@ def main() -> None:
     except BadSetting as error:
         sys.exit(str(error))
     start_logging("+".join(path.rpartition(".")[2] for path in settings.functions))
-    threads = sum(_module(path).CONCURRENCY for path in settings.functions) + SPARE_THREADS
+    threads = sum(_module(path).CONCURRENCY + WAITING_MAX for path in settings.functions) + SPARE_THREADS
     host, port = settings.listen
     server = Granian(
         "index",

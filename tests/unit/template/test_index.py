@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import http.client
 import os
 import signal
@@ -232,13 +233,13 @@ def test_a_caller_that_leaves_a_batch_frees_its_slots(serve: Callable[..., Serve
         b"POST /function/hello HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer s3cret\r\n"
         b"Content-Type: %s\r\nContent-Length: %d\r\n\r\n" % (wire.BATCH.encode(), len(body)) + body
     )
-    _until(lambda: served.call(b"x")[0] == 429)
+    _until(lambda: served.call(b"x", headers={})[0] == 429)
     left.close()
     gate.touch()
     _until(lambda: served.call(b"x")[0] == 200)
 
 
-def test_over_its_concurrency_a_function_says_429_and_health_still_answers(
+def test_over_its_concurrency_a_stranger_hears_429_and_health_still_answers(
     serve: Callable[..., Served], tmp_path: Path
 ) -> None:
     served = serve().wait_until_ready()
@@ -246,8 +247,8 @@ def test_over_its_concurrency_a_function_says_429_and_health_still_answers(
     waiting = [threading.Thread(target=served.call, args=(f"until {gate}".encode(),)) for _ in range(4)]
     for thread in waiting:
         thread.start()
-    _until(lambda: served.call(b"x")[0] == 429)
-    status, headers, body = served.call(b"x")
+    _until(lambda: served.call(b"x", headers={})[0] == 429)
+    status, headers, body = served.call(b"x", headers={})
     assert (status, headers["retry-after"]) == (429, "1")
     assert b"Full" in body
     assert served.call(path="/_/health", method="GET")[0] == 200
@@ -257,12 +258,39 @@ def test_over_its_concurrency_a_function_says_429_and_health_still_answers(
     assert served.call(b"x")[0] == 200
 
 
+def test_who_has_the_token_waits_for_a_slot_and_no_more_run_than_there_are(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    served = serve().wait_until_ready()
+    gates = [tmp_path / str(number) for number in range(12)]
+    answers: list[object] = []
+    calls: list[Callable[[], object]] = [
+        functools.partial(served.batch, *(f"until {gate}".encode() for gate in gates[:8])),
+        *(lambda gate=gate: served.call(f"until {gate}".encode())[0] for gate in gates[8:]),
+    ]
+    waiting = [threading.Thread(target=lambda call=call: answers.append(call())) for call in calls]
+    for thread in waiting:
+        thread.start()
+    _until(lambda: served.call(b"x", headers={})[0] == 429)
+    for begun_count in range(4, 13):
+        _until(lambda count=begun_count: len(list(tmp_path.glob("*.begun"))) == count)
+        running = [gate for gate in gates if gate.with_suffix(".begun").exists() and not gate.exists()]
+        assert len(running) == 4  # the rest waits
+        running[0].touch()
+    for gate in gates:
+        gate.touch()
+    for thread in waiting:
+        thread.join()
+    assert sorted(map(str, answers))[:4] == ["200"] * 4
+    assert served.call(b"x", headers={})[0] == 200
+
+
 def test_max_inflight_lowers_the_concurrency(serve: Callable[..., Served], tmp_path: Path) -> None:
     served = serve(max_inflight="1").wait_until_ready()
     gate = tmp_path / "open"
     thread = threading.Thread(target=served.call, args=(f"until {gate}".encode(),))
     thread.start()
-    _until(lambda: served.call(b"x")[0] == 429)
+    _until(lambda: served.call(b"x", headers={})[0] == 429)
     gate.touch()
     thread.join()
 
