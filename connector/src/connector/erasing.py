@@ -15,9 +15,12 @@ from nats.aio.client import Client
 PAGE = 256
 
 
-async def erase_mail(client: Client, mail_id: str, sequence: int) -> bool:
+async def erase_mail(client: Client, mail_id: str, sequence: int, *, is_overwritten: bool = True) -> bool:
     """
     Remove the mail, its content first: killed in between, a repetition goes on.
+
+    Args:
+        is_overwritten: As remove_stored.
 
     Returns:
         Whether it lay there: gone already, or another mail in its place, is no error.
@@ -31,7 +34,7 @@ async def erase_mail(client: Client, mail_id: str, sequence: int) -> bool:
         return False
     if isinstance(mail.content, ContentRef):
         await delete_object(client, mail.content)
-    return await remove_stored(client, subjects.MAIL, sequence)
+    return await remove_stored(client, subjects.MAIL, sequence, is_overwritten=is_overwritten)
 
 
 async def erase_dead(client: Client, mail_ids: Collection[str]) -> None:

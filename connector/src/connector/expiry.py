@@ -98,7 +98,8 @@ class Expiry:
         if due.mail_sequence is None:
             return True
         try:
-            await erase_mail(self._client, due.mail_id, due.mail_sequence)
+            # All of its neighbours go as well, so the block's file does: overwriting could not keep up.
+            await erase_mail(self._client, due.mail_id, due.mail_sequence, is_overwritten=False)
         except PermanentError as error:
             log.warning("not-erased", mail_id=due.mail_id, stage="expire", reason=str(error))
             return False
