@@ -28,6 +28,7 @@ def main() -> None:
     arguments.add_argument(
         "--quick", action="store_true", help="under 2 minutes, fewer mails, no dead endpoint"
     )
+    arguments.add_argument("--ours", action="store_true", help="without the peers")
     arguments.add_argument("--out", type=Path, help="also write the page here, in Markdown")
     arguments.add_argument("--keep", action="store_true", help="keep the working folder with its logs")
     options = arguments.parse_args()
@@ -38,7 +39,7 @@ def main() -> None:
     book, began = Book(), time.monotonic()
     try:
         with stage(folder, SEED) as around:
-            idle = _measure(around, sizes, book)
+            idle = _measure(around, sizes, book, has_peers=not options.ours)
         facts = machine_facts(book, scenarios.fsync_ms(folder), idle, time.monotonic() - began)
     finally:
         if options.keep:
@@ -50,7 +51,7 @@ def main() -> None:
         options.out.write_text(page(book, facts, asdict(sizes)))
 
 
-def _measure(around: Stage, sizes: Sizes, book: Book) -> float | None:
+def _measure(around: Stage, sizes: Sizes, book: Book, *, has_peers: bool) -> float | None:
     idle = None
     for turn in range(sizes.rounds):
         print(f"round {turn + 1} of {sizes.rounds}", flush=True)
@@ -58,6 +59,8 @@ def _measure(around: Stage, sizes: Sizes, book: Book) -> float | None:
             idle = _measure_ours(around, sizes, book, turn)
         except NotReady as error:
             book.missing["Mailchute"] = str(error)
+        if not has_peers:
+            continue
         try:
             _measure_postfix(around, sizes, book, turn)
         except NotReady as error:
@@ -66,6 +69,8 @@ def _measure(around: Stage, sizes: Sizes, book: Book) -> float | None:
             _measure_node(around, sizes, book)
         except NotReady as error:
             book.missing["Node"] = str(error)
+    if not has_peers:
+        book.missing["Postfix"] = book.missing["Node"] = "left out"
     if not sizes.waiting:
         book.missing["dead endpoint"] = "left out of a quick run"
     return idle
