@@ -53,6 +53,10 @@ class Home:
         return self.directory / "s3"
 
     @property
+    def spam_model(self) -> Path:
+        return self.directory / "spam-model"
+
+    @property
     def database_url(self) -> str:
         return f"sqlite:///{self.directory / 'mailchute.db'}"
 
@@ -107,16 +111,23 @@ class Home:
 
         Links to attachments name the S3 port, so it should stay.
         """
-        path = self.directory / "ports.json"
-        try:
-            known = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
-        except (OSError, msgspec.MsgspecError):  # not there yet, or not as we wrote it
-            known = {}
+        known = self.ports_known()
         for name in names:
             of_others = {port for other, port in known.items() if other != name}
             known[name] = free_port(of_others, first=known.get(name))
-        _write_durably(path, json.dumps(known, indent=1) + "\n")
+        _write_durably(self._ports_file, json.dumps(known, indent=1) + "\n")
         return {name: known[name] for name in names}
+
+    def ports_known(self) -> dict[str, int]:
+        """Return the ports as they were last given, by name."""
+        try:
+            return msgspec.json.decode(self._ports_file.read_bytes(), type=dict[str, int])
+        except (OSError, msgspec.MsgspecError):  # not there yet, or not as we wrote it
+            return {}
+
+    @property
+    def _ports_file(self) -> Path:
+        return self.directory / "ports.json"
 
 
 def _new_signing_keys() -> str:

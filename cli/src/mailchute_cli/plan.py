@@ -92,6 +92,8 @@ def _settings(home: Home, reader: Reader) -> dict[str, str]:
         settings["MAILCHUTE_MASTER_KEY_FILE"] = str(home.master_key())
     if not reader.secret("MAILCHUTE_SIGNING_KEY"):
         settings["MAILCHUTE_SIGNING_KEY_FILE"] = str(home.signing_key())
+    if not reader.text("MAILCHUTE_SPAM_MODEL") and home.spam_model.exists():
+        settings["MAILCHUTE_SPAM_MODEL"] = str(home.spam_model)
     if not reader.text("MAILCHUTE_HOSTNAME"):  # one name for all, in trace and Authentication-Results alike
         settings["MAILCHUTE_HOSTNAME"] = socket.getfqdn()
     if not reader.secret("MAILCHUTE_INTERNAL_TOKEN"):
