@@ -25,9 +25,10 @@ from mailchute.settings import S3Settings
 from mailchute.verdicts import ScanReport
 
 from bench.mails import Kind, Writer
+from functions.parse.draft import finished
 from functions.parse.parser import Parser
 from functions.parse.settings import Settings, WorkerSettings
-from functions.parse.worker import draft_of, finished
+from functions.parse.worker import draft_of
 
 COUNTS: dict[Kind, int] = {"small": 3_000, "newsletter": 400, "large": 200, "huge": 40}
 BUDGET_MS: dict[Kind, float] = {"small": 0.7, "newsletter": 5.0, "huge": 50.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from mailchute import wire
 from mailchute.parsed import ParseAnswer
 from mailchute.payload import Payload
 
@@ -21,3 +22,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     answer: ParseAnswer  # its payload field is still empty
     uploads: tuple[Upload, ...] = ()
     failure: str | None = None  # why it is degraded, for the log
+
+
+def finished(draft: Draft) -> ParseAnswer:
+    """Return the answer with its payload encoded."""
+    return msgspec.structs.replace(draft.answer, payload=wire.encode_json(draft.payload))

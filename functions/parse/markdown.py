@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Literal
 
 import html_to_markdown
-import markdownify
 from html_to_markdown import _html_to_markdown as native
 
 from .markup import without_unseen
@@ -57,6 +56,8 @@ def _by_html_to_markdown(html: str) -> str:
 
 
 def _by_markdownify(html: str) -> str:
+    import markdownify  # noqa: PLC0415 - seldom needed, and a third of a second of every start
+
     return str(markdownify.markdownify(without_unseen(html), heading_style="ATX"))
 
 

@@ -10,13 +10,11 @@ from mailchute.eventlog import event_log
 from mailchute.parsed import ParseAnswer, ParseRequest
 from msgspec.structs import replace
 
-from .degraded import degraded
-from .draft import Draft
+from .draft import Draft, finished
 from .frames import ANSWER, DRAFT
 from .pool import Pool, WorkerLost
 from .settings import Settings
 from .storage import Storage
-from .worker import finished
 
 log = event_log("parse")
 
@@ -73,6 +71,8 @@ class Parser:
 
     def _after_loss(self, request: ParseRequest, reason: str) -> Draft:
         """Return the draft of a mail that took a worker down, made without reading the mail's body."""
+        from .degraded import degraded  # noqa: PLC0415 - it brings all that reads mail, which only workers do
+
         log.error("worker lost", mail_id=request.mail.id, reason=reason)
         limit = "time" if reason == "timeout" else "worker"
         return degraded(request, self._settings.worker, limit)

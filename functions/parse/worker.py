@@ -26,10 +26,10 @@ import msgspec
 from mailchute import wire
 from mailchute.errors import MailchuteError
 from mailchute.eventlog import start_logging
-from mailchute.parsed import ParseAnswer, ParseRequest
+from mailchute.parsed import ParseRequest
 
 from .degraded import degraded
-from .draft import Draft
+from .draft import Draft, finished
 from .frames import ANSWER, DRAFT, REFUSED, receive, send
 from .limits import LimitExceeded
 from .settings import WorkerSettings
@@ -48,11 +48,6 @@ def draft_of(request: ParseRequest, settings: WorkerSettings) -> Draft:
         return degraded(request, settings, str(limit))
     except (Exception, RecursionError, MemoryError) as error:  # noqa: BLE001 - nothing in a mail may stop it
         return degraded(request, settings, "parser", f"{type(error).__name__}: {error}"[:500])
-
-
-def finished(draft: Draft) -> ParseAnswer:
-    """Return the answer with its payload encoded."""
-    return msgspec.structs.replace(draft.answer, payload=wire.encode_json(draft.payload))
 
 
 def serve(connection: socket.socket, settings: WorkerSettings) -> None:
@@ -112,6 +107,8 @@ def _quiet() -> None:
 
 
 if __name__ == "__main__":
+    import markdownify  # noqa: F401 - here, so that no worker pays for it out of a mail's time
+
     start_logging("parse")
     _quiet()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the host decides

@@ -17,6 +17,7 @@ from mailchute.parsed import ParseRequest
 from mailchute.payload import Payload
 from mailchute.verdicts import ScanReport
 
+from functions.parse.draft import finished
 from functions.parse.flowed import unflowed
 from functions.parse.inline_files import taken_out
 from functions.parse.markup import read_markup
@@ -26,7 +27,7 @@ from functions.parse.settings import WorkerSettings
 from functions.parse.text_links import links_in
 from functions.parse.transfer import decode_transfer
 from functions.parse.words import text_of
-from functions.parse.worker import draft_of, finished
+from functions.parse.worker import draft_of
 
 UNIT_OCTETS = 40_000
 RATIO_MAX = 3.2  # twice the input, thrice the time at most; a square would take four times
