@@ -20,7 +20,9 @@ FAST_RETRIES = {
     "MAILCHUTE_ACK_WAIT_S": "5",  # how long what a killed connector had in hand stays in hand
 }
 DELIVERED_WITHIN_S = 90.0
-KILLED = ("ingress", "connector", "scan", "parse", "parse-worker", "deliver", "record", "s3", "nats")
+# The worker, where a server has one; its master goes with each name of MASTERS.
+KILLED = ("ingress", "connector", "scan", "parse", "parse-worker", "deliver", "record", "s3", "nats", "api")
+MASTERS = ("scan", "parse", "deliver", "record", "api", "front")
 
 
 def content(mark: str) -> bytes:
@@ -84,10 +86,10 @@ def test_whatever_is_killed_under_load_nothing_accepted_is_lost(
     system = new_system(**FAST_RETRIES).start()
     load = Load(system)
     with load.running():
-        for name in KILLED:
+        for name, which in (*((name, -1) for name in KILLED), *((name, 0) for name in MASTERS)):
             load.grows()
             System.until(lambda name=name: system.pids(name), 60)  # it may just have been killed with another
-            os.kill(system.pids(name)[-1], signal.SIGKILL)  # the worker, where a server has one
+            os.kill(system.pids(name)[which], signal.SIGKILL)
         load.grows()
     assert all(400 <= code < 500 for code, _ in load.refused), load.refused
     assert_all_arrive(load, sink)
