@@ -88,9 +88,12 @@ class Child:
         status = await self._process.wait()
         with contextlib.suppress(TimeoutError):  # a grandchild may hold the pipe a little longer
             await asyncio.wait_for(self._listening, 1)
-        # asyncio closes it only when the pipe ends, and complains at exit where the loop ended sooner.
-        self._process._transport.close()  # type: ignore[attr-defined]
         return status
+
+    def close(self) -> None:
+        """Let go of its pipe once it has ended: a grandchild may hold the other end for longer."""
+        if self._process is not None and self._process.returncode is not None:
+            self._process._transport.close()  # type: ignore[attr-defined]
 
     async def stop(self) -> bool:
         """Ask it to end, and make it end when it does not; return whether asking was enough."""

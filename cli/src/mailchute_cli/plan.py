@@ -103,6 +103,8 @@ def _settings(home: Home, reader: Reader) -> dict[str, str]:
                 "expected the token those functions know, or a file with it in MAILCHUTE_INTERNAL_TOKEN_FILE"
             )
         settings["MAILCHUTE_INTERNAL_TOKEN_FILE"] = str(home.secret("internal-token"))
+    if not reader.text("MAILCHUTE_NATS_URL") and not reader.text("MAILCHUTE_DISK"):
+        settings["MAILCHUTE_DISK"] = str(home.directory)  # ours writes there: 452 before it is full
     if not reader.text("MAILCHUTE_STREAMS_MAX_OCTETS"):
         room_octets = int(shutil.disk_usage(home.directory).free * STREAMS_SHARE_OF_DISK)
         settings["MAILCHUTE_STREAMS_MAX_OCTETS"] = str(min(STREAMS_MAX_OCTETS, room_octets))

@@ -90,6 +90,8 @@ class Supervisor:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
+        for child in self._children.values():
+            child.close()
 
     def kill(self) -> None:
         """End all at once."""
@@ -117,6 +119,7 @@ class Supervisor:
             looking = asyncio.create_task(self._look(program, began))
             status = await child.wait()
             looking.cancel()
+            child.close()
             if self._is_stopping:
                 return
             if not self._event(program.name).is_set():
