@@ -15,16 +15,16 @@ ALIASES = ("support@inbox.test", "sales@inbox.test", "*@catch.test")
 
 
 @pytest.fixture(scope="session")
-def standing_edge(
-    nats_server_session: NatsServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[EdgeProcess, Jet]]:
-    jet = Jet(nats_server_session)
+def standing_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EdgeProcess, Jet]]:
+    server = NatsServer(tmp_path_factory.mktemp("nats"))  # others make and delete these streams too
+    server.start()
+    jet = Jet(server)
     jet.create_all()
     database = new_database(tmp_path_factory.mktemp("edge"), *ALIASES)
-    edge = EdgeProcess(environ_of(nats_server_session, database)).listening()
+    edge = EdgeProcess(environ_of(server, database)).listening()
     yield edge, jet
     edge.stop()
-    jet.delete_all()
+    server.kill9()
 
 
 @pytest.fixture

@@ -124,9 +124,12 @@ class ObjectWriter:
 
     async def abort(self) -> None:
         """Give back what was stored of it; what cannot be reached now is swept later."""
+        self._buffer.clear()
+        with contextlib.suppress(StreamUnavailable):  # a chunk could still come in after the purge
+            while self._on_their_way:
+                await self._on_their_way.popleft().receipt()
         while self._on_their_way:
             self._on_their_way.pop().forget()
-        self._buffer.clear()
         if self._chunk_count:
             with contextlib.suppress(StreamUnavailable):
                 await purge(self._publisher.client, stream_of(self._bucket), self._chunks_subject)
