@@ -19,6 +19,8 @@ from mailchute.function import BROKEN, Answer, Call
 # make it stop pulling. Beyond that someone else is calling too, or this process is stuck.
 WAITING_MAX = 256
 
+PATIENCE_S = 0.006  # with no item finished, before more threads join; a scan computes for 1 to 2 ms
+
 
 class Hosted:
     """One function: its handler, and how many calls it is working on."""
@@ -70,16 +72,24 @@ class Hosted:
 
 
 class Batch:
-    """Many calls in one request. Each item gives up its slot itself, whoever still listens."""
+    """
+    Many calls in one request. Each item gives up its slot itself, whoever still listens.
+
+    It begins with one thread, and doubles them while no item finishes: items that wait for a network
+    then wait side by side, and items that compute do not fight for the interpreter (a scan in a batch
+    of 32 costs 3.1 ms of CPU with 32 threads, 1.9 with one).
+    """
 
     def __init__(self, items: list[bytes], hosted: Hosted, threads: ThreadPoolExecutor) -> None:
         self._hosted = hosted
         self._waiting = deque(enumerate(items))
         self._done: SimpleQueue[bytes] = SimpleQueue()
         self._owed_count = len(items)
+        self._threads = threads
+        self._thread_count = 0
+        self._thread_max_count = min(len(items), hosted.concurrency)
         hosted.enter(len(items), always=True)
-        for _ in range(min(len(items), hosted.concurrency)):
-            threads.submit(self._work)
+        self._double()
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -87,12 +97,25 @@ class Batch:
     def __next__(self) -> bytes:
         if not self._owed_count:
             raise StopIteration
-        answers = [self._done.get()]
+        answers = [self._first()]
         with contextlib.suppress(Empty):
             while True:
                 answers.append(self._done.get_nowait())
         self._owed_count -= len(answers)
         return b"".join(answers)
+
+    def _first(self) -> bytes:
+        while self._thread_count < self._thread_max_count:
+            with contextlib.suppress(Empty):
+                return self._done.get(timeout=PATIENCE_S)
+            self._double()
+        return self._done.get()
+
+    def _double(self) -> None:
+        more = min(max(1, self._thread_count), self._thread_max_count - self._thread_count)
+        self._thread_count += more
+        for _ in range(more):
+            self._threads.submit(self._work)
 
     def close(self) -> None:
         """Begin nothing more: the caller is gone and asks again."""
