@@ -52,7 +52,8 @@ class Child:
         """Whether it ended by saying what a person has to change, and nothing else."""
         has_ended = self._process is not None and self._process.returncode in (1, 2)
         is_crash = any(line.startswith(("Traceback", "{")) for line in self.last_lines)
-        return has_ended and bool(self.last_lines) and not is_crash
+        is_early = any("in use" in line for line in self.last_lines)  # of one that is just being killed
+        return has_ended and bool(self.last_lines) and not (is_crash or is_early)
 
     async def start(self) -> None:
         """

@@ -48,6 +48,29 @@ def free_port(taken: Collection[int] = (), *, host: str = "127.0.0.1", first: in
     """
     drawn = random.sample(range(LOWEST, HIGHEST), 1_000)
     for port in [first, *drawn] if first else drawn:
-        if port not in taken and is_free(host, port):
+        is_ours = port in _promises and port != first
+        if port not in taken and not is_ours and is_free(host, port) and _promise(port):
             return port
     raise OSError(f"no port of {host} from {LOWEST} to {HIGHEST} is free")
+
+
+_promises: dict[int, socket.socket] = {}
+
+
+def _promise(port: int) -> bool:
+    """
+    Keep the port for us until this process ends; False when another `up` of this machine has it.
+
+    Between our look and the child's bind another could draw the same one. The names are abstract
+    (unix(7)): no file is left behind, whatever ends us.
+    """
+    if port in _promises:
+        return True
+    promise = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        promise.bind(f"\0mailchute-port-{port}")
+    except OSError:
+        promise.close()
+        return False
+    _promises[port] = promise
+    return True

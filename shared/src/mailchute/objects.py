@@ -1,9 +1,8 @@
 """
 The Object Store: octets that are too many for a stream message, in chunks.
 
-The layout is that of ADR-20, so that `nats object` reads it: chunks on $O.<bucket>.C.<nuid>, then
-one description on $O.<bucket>.M.<name>, whose receipt is what makes the object exist. nats-py's own
-`get` is quadratic and its `put` blocks the loop; these are linear and hold at most a window.
+The layout is that of ADR-20, so that `nats object` reads it: chunks on $O.<bucket>.C.<nuid>, then a
+description on $O.<bucket>.M.<name>, whose receipt makes the object exist. Linear, a window in memory.
 """
 
 from __future__ import annotations
@@ -89,14 +88,12 @@ class ObjectWriter:
         Make the object exist and return where it lies.
 
         Raises:
-            StreamFull, StreamUnavailable: It may exist or not; committing another under the same
-                name is harmless.
+            StreamFull, StreamUnavailable: It may exist or not; another of its name does no harm.
         """
         if self._buffer:
             await self._send(bytes(self._buffer))
             self._buffer.clear()
-        while self._on_their_way:
-            await self._on_their_way.popleft().receipt()
+        await self._arrived()
         former = await _describe(self._publisher.client, self._bucket, self._name)
         digest = self._sha256.digest()
         description = {
@@ -126,20 +123,22 @@ class ObjectWriter:
         """Give back what was stored of it; what cannot be reached now is swept later."""
         self._buffer.clear()
         with contextlib.suppress(StreamUnavailable):  # a chunk could still come in after the purge
-            while self._on_their_way:
-                await self._on_their_way.popleft().receipt()
-        while self._on_their_way:
-            self._on_their_way.pop().forget()
+            await self._arrived()
+        for begun in self._on_their_way:
+            begun.forget()
         if self._chunk_count:
             with contextlib.suppress(StreamUnavailable):
                 await purge(self._publisher.client, stream_of(self._bucket), self._chunks_subject)
 
-    async def _send(self, chunk: bytes) -> None:
-        while len(self._on_their_way) >= self._window:
+    async def _arrived(self, but: int = 0) -> None:
+        while len(self._on_their_way) > but:
             await self._on_their_way.popleft().receipt()
+
+    async def _send(self, chunk: bytes) -> None:
+        await self._arrived(but=self._window - 1)
         self._chunk_count += 1
-        begun = await self._publisher.begin(self._chunks_subject, chunk, stream=stream_of(self._bucket))
-        self._on_their_way.append(begun)
+        stream = stream_of(self._bucket)
+        self._on_their_way.append(await self._publisher.begin(self._chunks_subject, chunk, stream=stream))
 
 
 async def write_object(publisher: Publisher, name: str, octets: bytes) -> ContentRef:
