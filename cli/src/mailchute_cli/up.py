@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import signal
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 import click
 from mailchute.errors import BadSetting, MailchuteError
 
-from mailchute_cli import rooms
+from mailchute_cli import preparation, rooms
 from mailchute_cli.home import Home
 from mailchute_cli.logfile import LogFile
 from mailchute_cli.plan import Plan, Request, plan
@@ -82,6 +81,7 @@ class Up:
         self._logs: dict[str, LogFile] = {}
         self._stop = asyncio.Event()
         self._reread = asyncio.Event()
+        self._supervisor: Supervisor | None = None
         self._telling: asyncio.Task[None] | None = None
         self._failure: Exception | None = None  # then what others say while they are killed is for the logs
 
@@ -92,15 +92,15 @@ class Up:
         Raises:
             BadSetting: It cannot start as asked.
         """
+        self._listen_for_signals()  # first: whoever reads the first line may end it
         descriptor = self._home.lock()
         made = plan(self._home, self._request, warn=self._screen.warn)
         self._screen.say(
             f"mailchute  data in {_short(self._home.directory)}, logs in {_short(self._home.logs)}"
         )
-        supervisor = Supervisor(
+        self._supervisor = supervisor = Supervisor(
             (*made.programs, *self._extras), screen=self._screen, heard=self._heard, inherited=(descriptor,)
         )
-        self._listen_for_signals(supervisor)
         working = asyncio.create_task(self._work(supervisor, made))
         stopping = asyncio.create_task(self._stop.wait())
         try:
@@ -140,10 +140,10 @@ class Up:
 
     async def _prepare_database(self, supervisor: Supervisor, settings: Mapping[str, str]) -> None:
         began = time.monotonic()
-        url = _setting(settings, "MAILCHUTE_DATABASE_URL")
-        applied = await asyncio.to_thread(_prepare, url, settings, self._request.routes)
+        applied = await asyncio.to_thread(preparation.prepare, settings, self._request.routes)
         supervisor.reach("database")
-        self._screen.works("database", url.partition(":")[0], time.monotonic() - began)
+        kind = preparation.database_url(settings).partition(":")[0]
+        self._screen.works("database", kind, time.monotonic() - began)
         if applied:
             self._tell_routes(applied)
 
@@ -155,16 +155,15 @@ class Up:
                 self._screen.warn("SIGHUP: there is no --routes file to read again")
                 continue
             try:
-                url = _setting(settings, "MAILCHUTE_DATABASE_URL")
-                applied = await asyncio.to_thread(_apply, url, settings, self._request.routes)
+                applied = await asyncio.to_thread(preparation.apply, settings, self._request.routes)
                 self._tell_routes(applied)
             except (BadSetting, MailchuteError) as error:
                 self._screen.warn(f"the routes stay as they were: {error}")
 
     def _tell_routes(self, applied: str) -> None:
-        summary, _, details = applied.partition("\n")
+        summary, *details = applied.split("\n")
         self._screen.note("routes", summary)
-        for line in details.splitlines():
+        for line in filter(None, details):
             self._screen.say(f"    {line}")
 
     async def _tell_what_is_missing(self, supervisor: Supervisor) -> None:
@@ -208,36 +207,16 @@ class Up:
         for line in _decoded(lines):
             self._screen.heard(program.name, line)
 
-    def _listen_for_signals(self, supervisor: Supervisor) -> None:
+    def _listen_for_signals(self) -> None:
         def end() -> None:
-            if self._stop.is_set():  # a second time: at once
-                supervisor.kill()
+            if self._stop.is_set() and self._supervisor:  # a second time: at once
+                self._supervisor.kill()
             self._stop.set()
 
         loop = asyncio.get_running_loop()
         for which in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(which, end)
         loop.add_signal_handler(signal.SIGHUP, self._reread.set)
-
-
-def _prepare(url: str, settings: Mapping[str, str], routes: Path | None) -> str:
-    from mailchute.database import migrate  # noqa: PLC0415 - half a second that only this thread waits for
-
-    migrate(url)
-    return _apply(url, settings, routes) if routes else ""
-
-
-def _apply(url: str, settings: Mapping[str, str], routes: Path) -> str:
-    """Make the database say what the file says; return what changed, for a person."""
-    from mailchute_cli.routes import apply_file  # noqa: PLC0415
-
-    key_file = Path(_setting(settings, "MAILCHUTE_MASTER_KEY_FILE"))
-    applied: str = apply_file(routes, database_url=url, master_key_file=key_file)
-    return applied
-
-
-def _setting(settings: Mapping[str, str], name: str) -> str:
-    return settings.get(name) or os.environ[name]
 
 
 def _decoded(lines: bytes) -> list[str]:
