@@ -19,7 +19,7 @@ CONNECT_TIMEOUT_S = 3  # of PostgreSQL: an SMTP client waits for the answer
 STATEMENT_TIMEOUT_S = 30
 POOL_SIZE = 8
 
-REVISION = "0005"  # of mailchute.migrations: what this release's tables are
+REVISION = "0006"  # of mailchute.migrations: what this release's tables are
 _WRITES = "mailchute_writes"
 
 

@@ -2,11 +2,11 @@
 The tables of the control plane.
 
     account ─┬─ domain ── alias ─┬─ endpoint        what mail is for, and where it goes
-             │                   └─ rule
+             │                   └─ rule            domain_rule: for all aliases of a domain
              ├─ email ── delivery ── attempt         what became of it
              └─ member · api_key · block_entry · storage_connection · audit_entry
-    plan    what an account may                      meta   salt, key check
-    event   the ids of the facts already told
+    plan · usage     what an account may, what it used      meta   salt, key check
+    event            the ids of the facts already told      account_event   what an account may follow
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from mailchute.tables.account import (
     meta,
     plan,
     storage_connection,
+    usage,
 )
 from mailchute.tables.columns import Instant, metadata
-from mailchute.tables.log import attempt, delivery, email, event
-from mailchute.tables.routing import alias, domain, endpoint, rule
+from mailchute.tables.log import account_event, attempt, delivery, email, event
+from mailchute.tables.routing import alias, domain, domain_rule, endpoint, rule
 
 __all__ = [
     "Instant",
     "account",
+    "account_event",
     "alias",
     "api_key",
     "attempt",
@@ -35,6 +37,7 @@ __all__ = [
     "block_entry",
     "delivery",
     "domain",
+    "domain_rule",
     "email",
     "endpoint",
     "event",
@@ -44,4 +47,5 @@ __all__ = [
     "plan",
     "rule",
     "storage_connection",
+    "usage",
 ]

@@ -22,6 +22,8 @@ account = sa.Table(
     sa.Column("retention_s", sa.Integer, nullable=False, default=RETENTION_S),
     at("created_at"),
     sa.Column("plan_name", sa.Text, sa.ForeignKey("plan.name")),  # None: nothing is limited
+    sa.Column("storage_connection_id", sa.Text),  # its own bucket; None: the installation's
+    at("held_at", nullable=True),  # an investigation is open: nothing of it is removed by age
 )
 
 plan = sa.Table(
@@ -30,6 +32,20 @@ plan = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),  # free, pro, enterprise, …
     sa.Column("retention_max_s", sa.Integer, nullable=False),
     sa.Column("permissions", sa.JSON, nullable=False),  # ["compliance.data_residency", …]
+    sa.Column("mails_per_month", sa.Integer),  # None here and below: no limit
+    sa.Column("aliases_max", sa.Integer),
+    sa.Column("size_max_octets", sa.BigInteger),  # of one mail
+    sa.Column("retention_s", sa.Integer),  # what its accounts begin with; None: RETENTION_S
+)
+
+usage = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("account_id", sa.Text, primary_key=True),
+    sa.Column("month", sa.Text, primary_key=True),  # "2026-11", UTC
+    sa.Column("mail_count", sa.Integer, nullable=False),  # accepted, duplicates left out
+    at("told_80_at", nullable=True),  # when its owner was told that 80 % are used
+    at("told_100_at", nullable=True),
 )
 
 member = sa.Table(
@@ -65,6 +81,7 @@ block_entry = sa.Table(
     owner("account"),
     sa.Column("kind", sa.Text, nullable=False),  # address, domain, network
     sa.Column("value", sa.Text, nullable=False),  # lower case
+    sa.Column("note", sa.Text, nullable=False, default="", server_default=""),  # why, for people
     at("created_at"),
     sa.UniqueConstraint("account_id", "kind", "value"),
 )

@@ -37,6 +37,7 @@ email = sa.Table(
     sa.Column("reason", sa.Text),  # the rule that rejected it, or why it is dead
     sa.Column("stage", sa.Text),  # where it died
     at("erased_at", nullable=True),  # all else is gone but what keeps late facts from bringing it back
+    at("held_at", nullable=True),  # an investigation is open: it is not removed by age
     at("expires_at", nullable=True),  # when its retention ends; None while something is owed
     # Ids sort by time, so lists go by them.
     sa.Index("ix_email_account_id", "account_id", "id"),
@@ -84,6 +85,19 @@ attempt = sa.Table(
     sa.Column("retry_after_s", sa.Float),
     sa.Column("response", sa.Text, nullable=False),  # the first 4 KB of the answer, as text
     sqlite_with_rowid=False,
+)
+
+account_event = sa.Table(
+    "account_event",  # what an account may follow, in the order it became known
+    metadata,
+    sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("account_id", sa.Text, nullable=False),
+    at("at"),
+    sa.Column("kind", sa.Text, nullable=False),  # mailchute.journal.Kind, and those of the control plane
+    sa.Column("mail_id", sa.Text),
+    sa.Column("endpoint_id", sa.Text),
+    sa.Column("detail", sa.JSON, nullable=False, default=dict),
+    sa.Index("ix_account_event_account_id", "account_id", "sequence"),
 )
 
 event = sa.Table(

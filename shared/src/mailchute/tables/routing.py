@@ -14,6 +14,12 @@ domain = sa.Table(
     owner("account"),
     sa.Column("name", sa.Text, nullable=False),  # lower case; "*.inbox.test" is any name below inbox.test
     sa.Column("requires_tls", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("is_managed", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("ownership_token", sa.Text),  # what its TXT record must hold
+    sa.Column("dkim_selector", sa.Text),
+    sa.Column("dkim_key", sa.LargeBinary),  # PEM, sealed
+    at("checked_at", nullable=True),
+    sa.Column("records", sa.JSON),  # what the last check found: [{kind, name, expected, found, state}]
     at("created_at"),
     at("deleted_at", nullable=True),
 )
@@ -69,6 +75,11 @@ endpoint = sa.Table(
     at("enabled_at"),  # a 410 from before this moment disables nothing
     at("disabled_at", nullable=True),
     sa.Column("disabled_reason", sa.Text),
+    at("failing_since", nullable=True),  # of the first failure after its last success
+    sa.Column("rate_per_s", sa.Float),  # POSTs that it asked for at most; None: no limit
+    # Its owner wants it asked before the first mail: nothing is POSTed until verified_at.
+    sa.Column("wants_challenge", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    at("verified_at", nullable=True),
     at("created_at"),
     at("deleted_at", nullable=True),
     sa.Index("ix_endpoint_alias_id", "alias_id", "position"),
@@ -83,4 +94,21 @@ rule = sa.Table(
     sa.Column("then", sa.Text, nullable=False),
     sa.Column("notify", sa.Boolean, nullable=False, default=False),
     sa.Column("tag", sa.Text, nullable=False, default="spam"),
+    sa.Column("endpoint_url", sa.Text),  # route only: which endpoint of the alias
+    sa.Column("drop", sa.Text),  # drop only: which attachments
+    sa.Column("words", sa.Text),  # notify only: what the sender is told
+)
+
+domain_rule = sa.Table(
+    "domain_rule",  # goes after the alias's own
+    metadata,
+    sa.Column("domain_id", sa.Text, sa.ForeignKey("domain.id"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("condition", sa.Text, nullable=False),
+    sa.Column("then", sa.Text, nullable=False),
+    sa.Column("notify", sa.Boolean, nullable=False, default=False),
+    sa.Column("tag", sa.Text, nullable=False, default="spam"),
+    sa.Column("endpoint_url", sa.Text),
+    sa.Column("drop", sa.Text),
+    sa.Column("words", sa.Text),
 )

@@ -1,0 +1,96 @@
+"""Plans with limits, domains that are checked, endpoints with a life of their own, holds, events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+KEPT = {"email": {"sqlite_with_rowid": False}}
+
+
+def added() -> dict[str, tuple[sa.Column[Any], ...]]:
+    """Return the new columns of each table, made afresh: a column belongs to one table."""
+    return {
+        "account": (sa.Column("storage_connection_id", sa.Text()), sa.Column("held_at", sa.DateTime(True))),
+        "plan": (
+            sa.Column("mails_per_month", sa.Integer()),
+            sa.Column("aliases_max", sa.Integer()),
+            sa.Column("size_max_octets", sa.BigInteger()),
+            sa.Column("retention_s", sa.Integer()),
+        ),
+        "block_entry": (sa.Column("note", sa.Text(), nullable=False, server_default=""),),
+        "domain": (
+            sa.Column("is_managed", sa.Boolean(), nullable=False, server_default=sa.false()),
+            sa.Column("ownership_token", sa.Text()),
+            sa.Column("dkim_selector", sa.Text()),
+            sa.Column("dkim_key", sa.LargeBinary()),
+            sa.Column("checked_at", sa.DateTime(True)),
+            sa.Column("records", sa.JSON()),
+        ),
+        "endpoint": (
+            sa.Column("failing_since", sa.DateTime(True)),
+            sa.Column("rate_per_s", sa.Float()),
+            sa.Column("wants_challenge", sa.Boolean(), nullable=False, server_default=sa.false()),
+            sa.Column("verified_at", sa.DateTime(True)),
+        ),
+        "rule": (
+            sa.Column("endpoint_url", sa.Text()),
+            sa.Column("drop", sa.Text()),
+            sa.Column("words", sa.Text()),
+        ),
+        "email": (sa.Column("held_at", sa.DateTime(True)),),
+    }
+
+
+def upgrade() -> None:
+    for table, columns in added().items():
+        for column in columns:
+            op.add_column(table, column)
+    op.create_table(
+        "usage",
+        sa.Column("account_id", sa.Text(), primary_key=True),
+        sa.Column("month", sa.Text(), primary_key=True),
+        sa.Column("mail_count", sa.Integer(), nullable=False),
+        sa.Column("told_80_at", sa.DateTime(True)),
+        sa.Column("told_100_at", sa.DateTime(True)),
+    )
+    op.create_table(
+        "domain_rule",
+        sa.Column("domain_id", sa.Text(), sa.ForeignKey("domain.id"), primary_key=True),
+        sa.Column("position", sa.Integer(), primary_key=True),
+        sa.Column("condition", sa.Text(), nullable=False),
+        sa.Column("then", sa.Text(), nullable=False),
+        sa.Column("notify", sa.Boolean(), nullable=False),
+        sa.Column("tag", sa.Text(), nullable=False),
+        sa.Column("endpoint_url", sa.Text()),
+        sa.Column("drop", sa.Text()),
+        sa.Column("words", sa.Text()),
+    )
+    op.create_table(
+        "account_event",
+        sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(True), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("mail_id", sa.Text()),
+        sa.Column("endpoint_id", sa.Text()),
+        sa.Column("detail", sa.JSON(), nullable=False),
+    )
+    op.create_index("ix_account_event_account_id", "account_event", ["account_id", "sequence"])
+
+
+def downgrade() -> None:
+    op.drop_table("account_event")
+    op.drop_table("domain_rule")
+    op.drop_table("usage")
+    for table, columns in added().items():
+        with op.batch_alter_table(table, table_kwargs=KEPT.get(table, {})) as altered:
+            for column in columns:
+                altered.drop_column(column.name)
