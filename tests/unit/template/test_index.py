@@ -415,7 +415,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _is_full(served: Served) -> bool:
-    """Return whether a stranger hears 429; one that just came before the last of the others waits behind it."""
+    """Return whether a stranger hears 429; one that came before the last of the others waits behind it."""
     try:
         return served.call(b"x", headers={}, timeout_s=1)[0] == 429
     except TimeoutError:
