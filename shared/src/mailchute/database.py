@@ -106,6 +106,7 @@ def migrate(url: str, revision: str = "head") -> None:
 
 MIGRATION_LOCK = 0x6D61_696C_0001  # PostgreSQL advisory locks; any numbers, the same in every process
 RECORD_LOCK = 0x6D61_696C_0002
+EVENT_LOCK = 0x6D61_696C_0003
 
 
 def check_migrated(database: Database) -> None:

@@ -93,11 +93,12 @@ account_event = sa.Table(
     sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     sa.Column("account_id", sa.Text, nullable=False),
     at("at"),
-    sa.Column("kind", sa.Text, nullable=False),  # mailchute.journal.Kind, and those of the control plane
+    sa.Column("kind", sa.Text, nullable=False),  # mailchute.store.account_events.Kind
     sa.Column("mail_id", sa.Text),
     sa.Column("endpoint_id", sa.Text),
     sa.Column("detail", sa.JSON, nullable=False, default=dict),
     sa.Index("ix_account_event_account_id", "account_id", "sequence"),
+    sqlite_autoincrement=True,  # a number is never drawn twice, even when all events have been removed
 )
 
 event = sa.Table(

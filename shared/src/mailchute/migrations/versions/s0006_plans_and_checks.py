@@ -82,6 +82,7 @@ def upgrade() -> None:
         sa.Column("mail_id", sa.Text()),
         sa.Column("endpoint_id", sa.Text()),
         sa.Column("detail", sa.JSON(), nullable=False),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_account_event_account_id", "account_event", ["account_id", "sequence"])
 
