@@ -7,6 +7,7 @@ The tables of the control plane.
              └─ member · api_key · block_entry · storage_connection · audit_entry
     plan · usage     what an account may, what it used      meta   salt, key check
     event            the ids of the facts already told      account_event   what an account may follow
+    replay           runs over many mails, and how far each has come
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from mailchute.tables.account import (
     usage,
 )
 from mailchute.tables.columns import Instant, metadata
-from mailchute.tables.log import account_event, attempt, delivery, email, event
+from mailchute.tables.log import account_event, attempt, delivery, email, event, replay
 from mailchute.tables.routing import alias, domain, domain_rule, endpoint, rule
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "meta",
     "metadata",
     "plan",
+    "replay",
     "rule",
     "storage_connection",
     "usage",

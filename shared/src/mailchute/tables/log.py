@@ -110,3 +110,19 @@ event = sa.Table(
     at("at"),
     sqlite_with_rowid=False,
 )
+
+replay = sa.Table(
+    "replay",
+    metadata,
+    identifier(),  # run_…: the run of all its deliveries
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("selection", sa.JSON, nullable=False),  # mailchute.store.replays.Selection
+    sa.Column("rate_per_s", sa.Float, nullable=False),
+    at("created_at"),  # what happened after it is no part of it
+    sa.Column("total_count", sa.Integer, nullable=False),
+    sa.Column("done_count", sa.Integer, nullable=False, default=0),
+    sa.Column("refused_count", sa.Integer, nullable=False, default=0),  # of these: gone meanwhile
+    sa.Column("at_mail_id", sa.Text, nullable=False, default=""),  # up to this one it is done
+    at("ended_at", nullable=True),
+    sa.Index("ix_replay_account_id", "account_id", "id"),
+)

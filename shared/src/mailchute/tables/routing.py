@@ -76,6 +76,9 @@ endpoint = sa.Table(
     at("disabled_at", nullable=True),
     sa.Column("disabled_reason", sa.Text),
     at("failing_since", nullable=True),  # of the first failure after its last success
+    at("succeeded_at", nullable=True),  # of the last attempt that delivered, whatever order they come in
+    at("failed_at", nullable=True),  # of the last that failed, and what its owner was told of it
+    sa.Column("failed_reason", sa.Text),
     sa.Column("rate_per_s", sa.Float),  # POSTs that it asked for at most; None: no limit
     # Its owner wants it asked before the first mail: nothing is POSTed until verified_at.
     sa.Column("wants_challenge", sa.Boolean, nullable=False, default=False, server_default=sa.false()),

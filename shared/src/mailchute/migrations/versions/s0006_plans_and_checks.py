@@ -36,6 +36,9 @@ def added() -> dict[str, tuple[sa.Column[Any], ...]]:
         ),
         "endpoint": (
             sa.Column("failing_since", sa.DateTime(True)),
+            sa.Column("succeeded_at", sa.DateTime(True)),
+            sa.Column("failed_at", sa.DateTime(True)),
+            sa.Column("failed_reason", sa.Text()),
             sa.Column("rate_per_s", sa.Float()),
             sa.Column("wants_challenge", sa.Boolean(), nullable=False, server_default=sa.false()),
             sa.Column("verified_at", sa.DateTime(True)),
@@ -85,9 +88,24 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_account_event_account_id", "account_event", ["account_id", "sequence"])
+    op.create_table(
+        "replay",
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("selection", sa.JSON(), nullable=False),
+        sa.Column("rate_per_s", sa.Float(), nullable=False),
+        sa.Column("created_at", sa.DateTime(True), nullable=False),
+        sa.Column("total_count", sa.Integer(), nullable=False),
+        sa.Column("done_count", sa.Integer(), nullable=False),
+        sa.Column("refused_count", sa.Integer(), nullable=False),
+        sa.Column("at_mail_id", sa.Text(), nullable=False),
+        sa.Column("ended_at", sa.DateTime(True)),
+    )
+    op.create_index("ix_replay_account_id", "replay", ["account_id", "id"])
 
 
 def downgrade() -> None:
+    op.drop_table("replay")
     op.drop_table("account_event")
     op.drop_table("domain_rule")
     op.drop_table("usage")
