@@ -24,6 +24,9 @@ class AttemptOutcome(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     duration_s: float
     response: bytes = b""  # the first 4 KB of the answer
+    # Nothing was POSTed and the endpoint is not to blame: it is not verified, or the fault is ours.
+    is_unsent: bool = False
+    rate_per_s: float | None = None  # POSTs that the endpoint asks for at most; None: no limit
 
 
 class WebhookDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +63,7 @@ class AttemptRequest(msgspec.Struct, frozen=True, kw_only=True):
     raw_trace_octets: int = 0  # how many of its first octets are our own trace fields
     deadline_at: datetime | None = None  # mode through: no POST that cannot end by then
     keep_response: bool = True  # False in residency mode
+    challenge: str | None = None  # instead of the mail: the endpoint is to echo it (delivery names it only)
 
 
 def delivery_id_of(mail_id: str, endpoint_id: str, run: str) -> str:

@@ -25,3 +25,5 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     is_deleted: bool = False
     signs_v1a: bool = False  # adds an Ed25519 signature (Standard Webhooks v1a) by signing_key
     client_certificate: str | None = None  # PEM, chain and private key: shown where the endpoint wants mTLS
+    rate_per_s: float | None = None  # POSTs that it asks for at most; None: no limit
+    is_unverified: bool = False  # its owner wants it to echo a challenge, and it has not yet

@@ -105,6 +105,8 @@ def endpoint_of(
         is_deleted=row.deleted_at is not None,
         signs_v1a=row.signs_v1a,
         client_certificate=opened("client_certificate"),
+        rate_per_s=row.rate_per_s,
+        is_unverified=row.wants_challenge and row.verified_at is None,
     )
 
 
