@@ -4,7 +4,7 @@ The tables of the control plane.
     account ─┬─ domain ── alias ─┬─ endpoint        what mail is for, and where it goes
              │                   └─ rule            domain_rule: for all aliases of a domain
              ├─ email ── delivery ── attempt         what became of it
-             └─ member · api_key · block_entry · storage_connection · audit_entry
+             └─ member · api_key · block_entry · storage_connection · kept_answer · audit_entry
     plan · usage     what an account may, what it used      meta   salt, key check
     event            the ids of the facts already told      account_event   what an account may follow
     replay           runs over many mails, and how far each has come
@@ -17,6 +17,7 @@ from mailchute.tables.account import (
     api_key,
     audit_entry,
     block_entry,
+    kept_answer,
     member,
     meta,
     plan,
@@ -42,6 +43,7 @@ __all__ = [
     "email",
     "endpoint",
     "event",
+    "kept_answer",
     "member",
     "meta",
     "metadata",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from mailchute.alias import RETENTION_S
-from mailchute.tables.columns import at, identifier, metadata, owner
+from mailchute.tables.columns import Instant, at, identifier, metadata, owner
 
 meta = sa.Table(
     "meta",
@@ -91,6 +91,7 @@ storage_connection = sa.Table(
     metadata,
     identifier(),
     owner("account"),
+    sa.Column("name", sa.Text, nullable=False, default="", server_default=""),  # for people
     sa.Column("endpoint", sa.Text, nullable=False),
     sa.Column("bucket", sa.Text, nullable=False),
     sa.Column("region", sa.Text, nullable=False),
@@ -98,6 +99,18 @@ storage_connection = sa.Table(
     sa.Column("secret_key", sa.LargeBinary, nullable=False),
     at("created_at"),
     at("deleted_at", nullable=True),
+)
+
+kept_answer = sa.Table(
+    "kept_answer",  # what a request with an Idempotency-Key was answered
+    metadata,
+    identifier(),  # derived of account and key
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("request_digest", sa.Text, nullable=False),  # SHA-256: method, path, query, body
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("location", sa.Text),
+    sa.Column("body", sa.LargeBinary, nullable=False),  # sealed: it may show a secret that was made
+    sa.Column("created_at", Instant, nullable=False, index=True),
 )
 
 audit_entry = sa.Table(

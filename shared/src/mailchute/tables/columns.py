@@ -48,3 +48,8 @@ def owner(table: str) -> sa.Column[str]:
 
 def at(name: str, *, nullable: bool = False) -> sa.Column[datetime]:
     return sa.Column(name, Instant, nullable=nullable)
+
+
+def origin() -> sa.Column[str]:
+    """Who made it last: "file", then a routes file without it takes it away; "api", then only --prune."""
+    return sa.Column("origin", sa.Text, nullable=False, default="file", server_default="file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from mailchute.alias import BODY_LIMIT_OCTETS, INLINE_LIMIT_OCTETS, SPAM_THRESHOLD
-from mailchute.tables.columns import at, identifier, metadata, owner
+from mailchute.tables.columns import at, identifier, metadata, origin, owner
 
 domain = sa.Table(
     "domain",
@@ -20,6 +20,7 @@ domain = sa.Table(
     sa.Column("dkim_key", sa.LargeBinary),  # PEM, sealed
     at("checked_at", nullable=True),
     sa.Column("records", sa.JSON),  # what the last check found: [{kind, name, expected, found, state}]
+    origin(),
     at("created_at"),
     at("deleted_at", nullable=True),
 )
@@ -46,6 +47,7 @@ alias = sa.Table(
     sa.Column("body_limit_octets", sa.Integer, nullable=False, default=BODY_LIMIT_OCTETS),
     sa.Column("spam_enabled", sa.Boolean, nullable=False, default=True),
     sa.Column("spam_threshold", sa.Float, nullable=False, default=SPAM_THRESHOLD),
+    origin(),
     at("created_at"),
     at("deleted_at", nullable=True),
     sa.Index("ix_alias_domain_id", "domain_id", "kind", "match"),
@@ -83,6 +85,7 @@ endpoint = sa.Table(
     # Its owner wants it asked before the first mail: nothing is POSTed until verified_at.
     sa.Column("wants_challenge", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     at("verified_at", nullable=True),
+    origin(),
     at("created_at"),
     at("deleted_at", nullable=True),
     sa.Index("ix_endpoint_alias_id", "alias_id", "position"),

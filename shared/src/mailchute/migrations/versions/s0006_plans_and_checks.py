@@ -15,6 +15,10 @@ depends_on = None
 KEPT = {"email": {"sqlite_with_rowid": False}}
 
 
+def origin() -> sa.Column[str]:
+    return sa.Column("origin", sa.Text(), nullable=False, server_default="file")
+
+
 def added() -> dict[str, tuple[sa.Column[Any], ...]]:
     """Return the new columns of each table, made afresh: a column belongs to one table."""
     return {
@@ -33,7 +37,10 @@ def added() -> dict[str, tuple[sa.Column[Any], ...]]:
             sa.Column("dkim_key", sa.LargeBinary()),
             sa.Column("checked_at", sa.DateTime(True)),
             sa.Column("records", sa.JSON()),
+            origin(),
         ),
+        "alias": (origin(),),
+        "storage_connection": (sa.Column("name", sa.Text(), nullable=False, server_default=""),),
         "endpoint": (
             sa.Column("failing_since", sa.DateTime(True)),
             sa.Column("succeeded_at", sa.DateTime(True)),
@@ -42,6 +49,7 @@ def added() -> dict[str, tuple[sa.Column[Any], ...]]:
             sa.Column("rate_per_s", sa.Float()),
             sa.Column("wants_challenge", sa.Boolean(), nullable=False, server_default=sa.false()),
             sa.Column("verified_at", sa.DateTime(True)),
+            origin(),
         ),
         "rule": (
             sa.Column("endpoint_url", sa.Text()),
@@ -89,6 +97,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_account_event_account_id", "account_event", ["account_id", "sequence"])
     op.create_table(
+        "kept_answer",
+        sa.Column("id", sa.Text(), primary_key=True),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("request_digest", sa.Text(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("location", sa.Text()),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(True), nullable=False),
+    )
+    op.create_index("ix_kept_answer_created_at", "kept_answer", ["created_at"])
+    op.create_table(
         "replay",
         sa.Column("id", sa.Text(), primary_key=True),
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -106,6 +125,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("replay")
+    op.drop_table("kept_answer")
     op.drop_table("account_event")
     op.drop_table("domain_rule")
     op.drop_table("usage")
