@@ -11,20 +11,17 @@ from mailchute.errors import ContentMissing, NewerVersion, TransientError, Undec
 from mailchute.eventlog import event_log
 from mailchute.mail import MailObject
 from mailchute.parsed import ParseAnswer
-from mailchute.verdicts import ScanReport, Security
 
-from connector.answer import NotNow, Refused, value_of
-from connector.batch import FunctionAnswer
 from connector.burial import Burial
 from connector.content import Contents
 from connector.delivery import Delivery
 from connector.fresh import Fresh
-from connector.function import Function, FunctionAway, FunctionBroke
+from connector.function import FunctionAway
 from connector.journal import Journal
 from connector.poison import Poison
+from connector.reading import Reading, Unreadable
 from connector.told import accepted, carried_on
 
-BROKE_MAX = 3  # a mail that brings a function down this often is worked on without it
 NAK_SOON_S = 1.0
 NAK_UPGRADE_S = 30.0
 MISSING_MAX = 3  # hand-outs after which missing content is believed to be gone
@@ -46,17 +43,14 @@ class MailStage:
         journal: Journal,
         burial: Burial,
         poison: Poison,
-        scan: Function,
-        parse: Function,
+        reading: Reading,
     ) -> None:
         self._fresh = fresh
         self._contents = contents
         self._journal = journal
         self._burial = burial
         self._poison = poison
-        self._scan = scan
-        self._parse = parse
-        self._broke: dict[tuple[str, str], int] = {}  # (function, mail) → how often
+        self._reading = reading
 
     async def work(self, delivery: Delivery) -> None:
         """Carry one mail on, and acknowledge it once what follows is published."""
@@ -127,15 +121,17 @@ class MailStage:
             async with self._contents.resolved(mail.content) as content:
                 if content is not mail.content:
                     record = wire.encode(msgspec.structs.replace(mail, content=content))
-                report = await self._scanned(mail, record, is_last_try=is_last_try)
-                parsed = await self._parsed(mail, record, report, is_last_try=is_last_try)
+                parsed = await self._reading.read(mail, record, is_last_try=is_last_try)
                 del record, content
-        except _Dead as dead:
+        except Unreadable as dead:
             await self._burial.of_mail(mail, wire.encode(mail), stage=dead.stage, reason=str(dead), run=run)
             if run == "0":
                 await self._journal.tell(accepted(mail, sequence))
             return
         endpoint_ids: tuple[str, ...] = ()
+        if mail.answered_by is not None and run == "0":
+            # What its client waited for was decided then: another look at the DNS decides nothing anew.
+            parsed = msgspec.structs.replace(parsed, decision="deliver")
         if parsed.decision == "deliver":
             endpoint_ids = await self._publish(mail, parsed, sequence, run, endpoint_id)
         events = [carried_on(mail, parsed, run, endpoint_ids)]
@@ -143,73 +139,12 @@ class MailStage:
             events.insert(0, accepted(mail, sequence))
         await self._journal.tell(*events)
 
-    async def _scanned(self, mail: MailObject, record: bytes, *, is_last_try: bool) -> bytes:
-        """Return the report as octets; an empty one, that says so, where the mail brings scan down."""
-        try:
-            answer = await self._call(self._scan, record, mail.id)
-            value_of(answer, ScanReport, stage="scan")
-            return answer.body
-        except (FunctionBroke, NotNow) as error:
-            if isinstance(error, NotNow) and not is_last_try:
-                raise
-            log.warning("scan-skipped", mail_id=mail.id, stage="scan", reason=str(error))
-            return wire.encode(ScanReport(security=Security(degraded=True, limits=("scan-failed",))))
-        except Refused as error:
-            raise _Dead("scan", str(error)) from error
-
-    async def _parsed(
-        self, mail: MailObject, record: bytes, report: bytes, *, is_last_try: bool
-    ) -> ParseAnswer:
-        def request(degraded: str | None) -> bytes:
-            return wire.encode(
-                {
-                    "version": wire.VERSION,
-                    "mail": msgspec.Raw(record),
-                    "report": msgspec.Raw(report),
-                    "degraded": degraded,
-                }
-            )
-
-        try:
-            try:
-                answer = await self._call(self._parse, request(None), mail.id)
-                return value_of(answer, ParseAnswer, stage="parse")
-            except (FunctionBroke, NotNow) as error:
-                if isinstance(error, NotNow) and not is_last_try:
-                    raise
-                log.warning("parsed-degraded", mail_id=mail.id, stage="parse", reason=str(error))
-                answer = await self._call(self._parse, request(str(error)), f"{mail.id} degraded")
-                return value_of(answer, ParseAnswer, stage="parse")
-        except FunctionBroke as error:
-            raise _Dead("parse", f"brings parse down even degraded: {error}") from error
-        except Refused as error:
-            raise _Dead("parse", str(error)) from error
-        except NotNow as error:
-            if is_last_try:
-                raise _Dead("parse", str(error)) from error
-            raise
-
-    async def _call(self, function: Function, body: bytes, suspect: str) -> FunctionAnswer:
-        """Call; a mail that brought the function down is called alone, BROKE_MAX times in all."""
-        key = (function.name, suspect)
-        while True:
-            count = self._broke.get(key, 0)
-            if count >= BROKE_MAX:
-                raise FunctionBroke(f"brought {function.name} down {count} times")
-            try:
-                answer = await function.call(body, alone=count > 0)
-            except FunctionBroke:
-                if len(self._broke) > 10_000:
-                    self._broke.clear()  # a guard, not a ledger
-                self._broke[key] = count + 1
-                continue
-            self._broke.pop(key, None)
-            return answer
-
     async def _publish(
         self, mail: MailObject, parsed: ParseAnswer, sequence: int, run: str, only: str | None
     ) -> tuple[str, ...]:
         endpoints = [each for each in mail.alias.endpoints if only is None or each.id == only]
+        if run == "0":
+            endpoints = [each for each in endpoints if each.id != mail.answered_by]
         for endpoint in endpoints:
             delivery_id = delivery_id_of(mail.id, endpoint.id, run)
             owed = WebhookDelivery(
@@ -235,11 +170,3 @@ class MailStage:
     async def _bury(self, delivery: Delivery, mail: MailObject, stage: str, reason: str) -> None:
         await self._burial.of_mail(mail, delivery.body, stage=stage, reason=reason, run="0")
         await delivery.ack()
-
-
-class _Dead(Exception):
-    """The mail cannot go on."""
-
-    def __init__(self, stage: str, reason: str) -> None:
-        super().__init__(reason)
-        self.stage = stage

@@ -30,6 +30,7 @@ from connector.mail import MailStage
 from connector.orders import Orders
 from connector.poison import Poison
 from connector.pull import Pull
+from connector.reading import Reading
 from connector.record import RecordStage
 from connector.settings import Settings
 from connector.shelf import Shelf
@@ -98,8 +99,7 @@ class Pipeline:
             journal=self.journal,
             burial=self.burial,
             poison=Poison(shelf),
-            scan=scan,
-            parse=parse,
+            reading=Reading(scan, parse),
         )
         self.strays = Strays(self.publisher, Lease(shelf, "strays"))
         self.sweeper = Sweeper(client, Lease(shelf, "sweeper"), settings)

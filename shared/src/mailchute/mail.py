@@ -32,6 +32,7 @@ class MailObject(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str  # fingerprint_of(…): what a resend of the same mail gives again
     size_octets: int  # of the content as received, without our trace fields
     trace_octets: int = 0  # how many octets at the start of content are our own trace fields
+    answered_by: str | None = None  # mode through: the endpoint that answered 2xx and is owed nothing more
 
     def __post_init__(self) -> None:
         if self.received_at.utcoffset() is None:

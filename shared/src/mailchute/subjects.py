@@ -8,6 +8,7 @@ RETRY = "RETRY"
 JOURNAL = "JOURNAL"
 DEAD = "DEAD"
 NOTIFY = "NOTIFY"
+THROUGH = "THROUGH"
 
 MAIL_ACCEPTED = "mail.accepted"
 DELIVERY_FRESH = "delivery.fresh"
@@ -15,8 +16,12 @@ RETRY_ALL = "retry.*"
 JOURNAL_ALL = "journal"
 DEAD_ALL = "dead.*"
 NOTIFY_ALL = "notify.*"
+THROUGH_MAIL = "through.mail"  # core NATS, no stream: question and answer (mailchute.through)
+THROUGH_QUEUE = "connectors"  # the group of those who answer
+THROUGH_CLAIMS = "through.claim.*"
 
 CONTENT_BUCKET = "content"  # Object Store: content, payloads and dead records over REF_LIMIT_OCTETS
+THROUGH_BUCKET = "through"  # content over it whose client waits: gone with the answer
 
 REF_LIMIT_OCTETS = 768 * 1024  # a record over this, or over half of max_payload, becomes a reference
 RECORD_MAX_OCTETS = 32 * 1024 * 1024  # a file stream refuses more, whatever max_payload says
@@ -29,6 +34,15 @@ def retry_subject_of(endpoint_id: str) -> str:
 def lane_name_of(endpoint_id: str) -> str:
     """Return the durable name of the endpoint's retry lane."""
     return f"lane-{endpoint_id}"
+
+
+def through_subject_of(connector: str) -> str:
+    """Return where this one connector is asked, and shows that it lives."""
+    return f"through.to.{connector}"
+
+
+def claim_subject_of(fingerprint: str) -> str:
+    return f"through.claim.{fingerprint}"
 
 
 def dead_subject_of(stage: str) -> str:
