@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.servers.dns",
     "tests.servers.sink",
     "tests.servers.databases",
+    "tests.servers.postfix",
 ]

@@ -2,95 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from tests.e2e.system import SECRET, System
+from tests.servers.postfix import Postfix
 from tests.servers.sink import Sink
-
-pytestmark = [
-    pytest.mark.skipif(not shutil.which("postfix"), reason="Postfix is not installed (Debian: postfix)"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="Postfix starts as root alone"),
-]
-
-MAIN_CF = """
-compatibility_level = 3.6
-queue_directory = {home}/queue
-data_directory = {home}/data
-maillog_file = /var/log/mailchute-test-{port}.log
-maillog_file_prefixes = /var
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-myhostname = client.example.org
-mydestination =
-mynetworks = 127.0.0.0/8
-smtp_dns_support_level = disabled
-smtp_host_lookup = native
-relayhost = [{relay_host}]:{relay_port}
-minimal_backoff_time = 1s
-"""
-MASTER_CF = """
-127.0.0.1:{port} inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 1 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-proxymap unix - - n - - proxymap
-postlog unix-dgram n - n - 1 postlogd
-"""
-
-
-class Postfix:
-    """An instance of our own on a high port, with its queue in a folder of its own."""
-
-    def __init__(self, home: Path, relay: tuple[str, int]) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.home = home
-        self.log = Path(f"/var/log/mailchute-test-{self.port}.log")  # Postfix logs below /var alone
-        (home / "queue").mkdir()
-        (home / "data").mkdir()
-        shutil.chown(home / "data", "postfix")
-        values = {"home": home, "port": self.port, "relay_host": relay[0], "relay_port": relay[1]}
-        (home / "main.cf").write_text(MAIN_CF.format(**values))
-        (home / "master.cf").write_text(MASTER_CF.format(**values))
-        self._run("start")
-
-    def stop(self) -> None:
-        self._run("stop")
-        self.log.unlink(missing_ok=True)
-
-    def _run(self, verb: str) -> None:
-        done = subprocess.run(
-            ["postfix", "-c", str(self.home), verb], capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
-def postfix(system: System) -> Iterator[Postfix]:
-    home = Path(tempfile.mkdtemp(prefix="mcpf"))
-    home.chmod(0o755)
-    server = Postfix(home, system.smtp)
-    yield server
-    server.stop()
-    shutil.rmtree(home, ignore_errors=True)
+def postfix(system: System, new_postfix: Callable[[tuple[str, int]], Postfix]) -> Postfix:
+    return new_postfix(system.smtp)
 
 
 def test_postfix_hands_over_its_queue(postfix: Postfix, sink: Sink) -> None:

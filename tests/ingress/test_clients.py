@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import shutil
 import smtplib
 import subprocess
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from pathlib import Path
@@ -20,6 +18,7 @@ from mailchute.subjects import MAIL
 
 from tests.ingress.edge_process import EdgeProcess, Jet, new_content, until
 from tests.ingress.test_tls import anyone, write_certificate
+from tests.servers.postfix import Postfix
 
 Start = Callable[..., EdgeProcess]
 
@@ -90,69 +89,11 @@ def test_swaks_sends_with_pipelining(edge: EdgeProcess, streams: Jet) -> None:
     assert streams.count(MAIL) == 1
 
 
-POSTFIX = """
-    queue_directory = {home}/queue
-    data_directory = {home}/data
-    maillog_file = /var/log/{log}
-    compatibility_level = 3.6
-    myhostname = peer.test
-    mydestination =
-    inet_interfaces = 127.0.0.1
-    smtp_dns_support_level = disabled
-    smtp_host_lookup = native
-    relayhost = [127.0.0.1]:{port}
-    smtp_tls_security_level = may
-    smtputf8_enable = no
-    alias_maps =
-    alias_database =
-"""
-MASTER = """
-    pickup unix n - n 1 1 pickup
-    cleanup unix n - n - 0 cleanup
-    qmgr unix n - n 1 1 qmgr
-    rewrite unix - - n - - trivial-rewrite
-    bounce unix - - n - 0 bounce
-    defer unix - - n - 0 bounce
-    trace unix - - n - 0 bounce
-    smtp unix - - n - - smtp
-    error unix - - n - - error
-    retry unix - - n - - error
-    tlsmgr unix - - n 1000? 1 tlsmgr
-    postlog unix-dgram n - n - 1 postlogd
-    showq unix n - n - - showq
-"""
-
-
-@pytest.fixture
-def postfix(edge: EdgeProcess, tmp_path: Path) -> Iterator[Path]:
-    if shutil.which("postfix") is None:
-        pytest.skip("postfix is not installed")
-    for part in ("queue", "data"):
-        (tmp_path / part).mkdir()
-    user = pwd.getpwnam("postfix")
-    os.chown(tmp_path / "data", user.pw_uid, user.pw_gid)
-    for parent in (tmp_path, *tmp_path.parents[:3]):  # pytest-xdist has a level of its own
-        parent.chmod(0o755)
-    text = POSTFIX.format(home=tmp_path, log=f"mailchute-test-{os.getpid()}.log", port=edge.port)
-    (tmp_path / "main.cf").write_text(textwrap.dedent(text))
-    (tmp_path / "master.cf").write_text(textwrap.dedent(MASTER))
-    log = Path("/var/log") / f"mailchute-test-{os.getpid()}.log"
-    started = subprocess.run(["postfix", "-c", tmp_path, "start"], check=False, timeout=60)
-    if started.returncode != 0:
-        told = log.read_text().splitlines()[-1:] if log.exists() else []
-        log.unlink(missing_ok=True)
-        pytest.skip(f"postfix does not start here: {told}")
-    yield tmp_path
-    subprocess.run(["postfix", "-c", tmp_path, "stop"], check=False, timeout=60)
-    log.unlink(missing_ok=True)
-
-
-def test_postfix_sends_what_it_was_given(postfix: Path, streams: Jet) -> None:
+def test_postfix_sends_what_it_was_given(
+    edge: EdgeProcess, streams: Jet, new_postfix: Callable[[tuple[str, int]], Postfix]
+) -> None:
+    postfix = new_postfix(("127.0.0.1", edge.port))
     for _ in range(10):
-        subprocess.run(
-            ["sendmail", "-C", postfix, "-f", "ann@sender.test", "support@inbox.test"],
-            input=message("support@inbox.test").as_bytes(),
-            check=True,
-            timeout=60,
-        )
+        content = message("support@inbox.test").as_bytes()
+        postfix.sendmail(content, sender="ann@sender.test", recipient="support@inbox.test")
     until(lambda: streams.count(MAIL) == 10, "ten mails from postfix")
