@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mailchute import signing
@@ -19,6 +19,7 @@ from mailchute.signing import PrivateKey
 
 from . import verdict
 from .answer import Answer
+from .challenge import challenge_shape, echo_of, waiting_for
 from .client import Client
 from .destination import destination_of
 from .faults import EndpointFault
@@ -32,6 +33,18 @@ SHORTEST_S = 1.0  # with less time than this no POST is begun
 Result = Literal["delivered", "failed", "gone", "refused"]
 
 log = event_log("deliver")
+
+
+class OutOfTime(EndpointFault):
+    """No POST was begun, for it could not have ended in time."""
+
+
+class _Conclusion(NamedTuple):
+    result: Result
+    reason: str
+    answer: Answer | None = None
+    is_unsent: bool = False
+    rate_per_s: float | None = None
 
 
 class Endpoints(Protocol):
@@ -59,36 +72,47 @@ class Attempts:
             Undecodable: The payload is none.
         """
         started_at, began_s = self.now(), time.monotonic()
-        result, reason, answer = self._concluded(request, started_at, began_s)
+        concluded = self._concluded(request, started_at, began_s)
+        answer = concluded.answer
         return AttemptOutcome(
-            result=result,
+            result=concluded.result,
             status=answer.status if answer else None,
-            reason=reason,
+            reason=concluded.reason,
             retry_after_s=verdict.retry_after_s_of(answer, self.now()) if answer else None,
             started_at=started_at,
             duration_s=time.monotonic() - began_s,
             response=answer.body if answer and request.keep_response else b"",
+            is_unsent=concluded.is_unsent,
+            rate_per_s=concluded.rate_per_s,
         )
 
-    def _concluded(
-        self, request: AttemptRequest, started_at: datetime, began_s: float
-    ) -> tuple[Result, str, Answer | None]:
+    def _concluded(self, request: AttemptRequest, started_at: datetime, began_s: float) -> _Conclusion:
         endpoint_id = request.delivery.endpoint_id
         try:
             endpoint = self.endpoints.endpoint(endpoint_id)
         except SecretUnreadable as error:
             # Of one endpoint, or of all after a rollout with another master key: the mail waits for a person.
             log.error("secret-unreadable", endpoint_id=endpoint_id, reason=str(error))
-            return "failed", "our record of the endpoint's secrets does not open; ask the operator", None
+            reason = "our record of the endpoint's secrets does not open; ask the operator"
+            return _Conclusion("failed", reason, is_unsent=True)
         if endpoint is None or endpoint.is_deleted or endpoint.is_disabled:
-            return "refused", refusal_of(endpoint), None
+            return _Conclusion("refused", refusal_of(endpoint), is_unsent=True)
+        if endpoint.is_unverified and request.challenge is None:
+            return _Conclusion("failed", waiting_for(endpoint_id), is_unsent=True)
         try:
             answer = self._post(request, endpoint, started_at, began_s)
         except BodyTooLarge as fault:
-            return "refused", str(fault), None
+            return _Conclusion("refused", str(fault), is_unsent=True)
+        except OutOfTime as fault:
+            return _Conclusion("failed", str(fault), is_unsent=True)
         except EndpointFault as fault:
-            return "failed", str(fault), None
-        return verdict.result_of(answer.status), verdict.reason_of(answer), answer
+            return _Conclusion("failed", str(fault), rate_per_s=endpoint.rate_per_s)
+        if request.challenge is not None:
+            return _Conclusion(*echo_of(request.challenge, answer), answer)
+        return _Conclusion(
+            verdict.result_of(answer.status), verdict.reason_of(answer), answer,
+            rate_per_s=endpoint.rate_per_s,
+        )  # fmt: skip
 
     def _post(
         self, request: AttemptRequest, endpoint: Endpoint, started_at: datetime, began_s: float
@@ -97,12 +121,15 @@ class Attempts:
         if request.deadline_at is not None:
             left_s = min(left_s, (request.deadline_at - started_at).total_seconds())
         if left_s < SHORTEST_S:
-            raise EndpointFault("the sender's deadline left no time for an attempt")
+            raise OutOfTime("the sender's deadline left no time for an attempt")
         destination = destination_of(endpoint.url)
         keys = _keys_of(endpoint.signing_key) if endpoint.signing_key else self.keys
         timestamp = int(started_at.timestamp())
         mail = Mail(request=request, endpoint=endpoint, timestamp=timestamp, keys=keys)
-        shape = fitted(SHAPES[endpoint.format], mail)
+        if request.challenge is None:
+            shape = fitted(SHAPES[endpoint.format], mail)
+        else:
+            shape = challenge_shape(request.challenge)
         head = head_of(
             destination,
             endpoint,

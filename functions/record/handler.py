@@ -9,7 +9,7 @@ from mailchute.database import Database
 from mailchute.function import Answer, Call, answer
 from mailchute.journal import JournalBatch, Recorded
 
-from .ledger import record
+from .ledger import Limits, record
 from .settings import Settings
 
 CONCURRENCY = 2  # one writes, the next is decoded: the database takes one batch at a time
@@ -40,5 +40,6 @@ def handle(call: Call) -> Answer:
 def _recorded(batch: JournalBatch) -> Recorded:
     assert _database is not None, "start() comes first"
     assert _settings is not None, "start() comes first"
-    new_count = record(_database, batch.events, dead_retention_s=_settings.dead_retention_s)
+    limits = Limits(dead_retention_s=_settings.dead_retention_s, failing_s=_settings.failing_s)
+    new_count = record(_database, batch.events, limits=limits)
     return Recorded(new_count=new_count)

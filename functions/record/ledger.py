@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from mailchute.database import RECORD_LOCK, Database
 from mailchute.errors import Undecodable
 from mailchute.journal import Event
 from mailchute.schedule import DEAD_RETENTION_S
-from mailchute.tables import delivery, email, endpoint, event
+from mailchute.store import account_events
+from mailchute.tables import delivery, email, event
 from sqlalchemy.exc import DataError, IntegrityError
 
+from .endpoints import FAILING_S, write_endpoints
 from .fold import REASON_MAX_CHARACTERS, Ledger, cut, delivery_id_of
 from .rows import AttemptRow, DeliveryRow, EventRow, MailRow, columns_of, write
 
@@ -20,7 +23,18 @@ REFUSED = (DataError, IntegrityError, OverflowError)  # OverflowError: SQLite's 
 RESPONSE_MAX_CHARACTERS = 4_096  # as much as a person needs to see what the endpoint said
 
 
-def record(database: Database, events: Iterable[Event], *, dead_retention_s: float = DEAD_RETENTION_S) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """After how long something ends, in seconds."""
+
+    dead_retention_s: float = DEAD_RETENTION_S
+    failing_s: float = FAILING_S  # an endpoint that only failed for so long is disabled
+
+
+DEFAULT = Limits()
+
+
+def record(database: Database, events: Iterable[Event], *, limits: Limits = DEFAULT) -> int:
     """
     Make the database agree with these facts, in whatever order and however often they are told.
 
@@ -35,13 +49,13 @@ def record(database: Database, events: Iterable[Event], *, dead_retention_s: flo
     sound = {one.id: one for one in told.values() if _has_sound_ids(one)}
     refused = len(told) - len(sound)
     try:
-        new_count = _record(database, sound, dead_retention_s)
+        new_count = _record(database, sound, limits)
     except REFUSED:
         # One of them spoils the statement for all: the others are not lost for it.
         new_count = 0
         for one in sound.values():
             try:
-                new_count += _record(database, {one.id: one}, dead_retention_s)
+                new_count += _record(database, {one.id: one}, limits)
             except REFUSED:
                 refused += 1
     if refused:
@@ -49,7 +63,7 @@ def record(database: Database, events: Iterable[Event], *, dead_retention_s: flo
     return new_count
 
 
-def _record(database: Database, told: dict[str, Event], dead_retention_s: float) -> int:
+def _record(database: Database, told: dict[str, Event], limits: Limits) -> int:
     if not told:
         return 0
     with database.write() as connection:
@@ -60,7 +74,7 @@ def _record(database: Database, told: dict[str, Event], dead_retention_s: float)
         known = set(connection.scalars(_KNOWN, {"ids": list(mail_ids)}))
         fresh = [one for one in told.values() if one.id not in known]
         if fresh:
-            _write(connection, fresh, dead_retention_s)
+            _write(connection, fresh, limits)
     return len(fresh)
 
 
@@ -70,9 +84,9 @@ def _has_sound_ids(one: Event) -> bool:
     return all(len(each) <= ID_MAX_CHARACTERS and "\x00" not in each for each in ids)
 
 
-def _write(connection: sa.Connection, events: list[Event], dead_retention_s: float) -> None:
+def _write(connection: sa.Connection, events: list[Event], limits: Limits) -> None:
     ledger = _read(connection, {one.mail_id for one in events})
-    ledger.dead_retention_s = dead_retention_s
+    ledger.dead_retention_s = limits.dead_retention_s
     ledger.fold(events)
     write(connection, [EventRow(one.mail_id, one.id, one.kind, one.at) for one in events])
     write(connection, list(ledger.mails.values()))
@@ -84,9 +98,8 @@ def _write(connection: sa.Connection, events: list[Event], dead_retention_s: flo
         one for one in events if one.outcome is not None and ledger.mails[one.mail_id].erased_at is None
     ]
     write(connection, [_attempt_of(one) for one in attempted])
-    for one in events:
-        if one.outcome is not None and one.outcome.result == "gone":
-            connection.execute(_DISABLE, {"gone_id": one.endpoint_id, "gone_at": one.at})
+    # Last: what is told to accounts holds a lock until the commit.
+    account_events.add(connection, *write_endpoints(connection, events, failing_s=limits.failing_s))
 
 
 def _read(connection: sa.Connection, mail_ids: set[str]) -> Ledger:
@@ -122,17 +135,3 @@ _IDS: sa.BindParameter[list[str]] = sa.bindparam("ids", expanding=True)
 _KNOWN = sa.select(event.c.id).where(event.c.mail_id.in_(_IDS))
 _MAILS = sa.select(*columns_of(MailRow)).where(email.c.id.in_(_IDS))
 _DELIVERIES = sa.select(*columns_of(DeliveryRow)).where(delivery.c.mail_id.in_(_IDS))
-_GONE_AT = sa.bindparam("gone_at", type_=endpoint.c.enabled_at.type)
-# The earliest 410 since its owner last enabled it, whatever order they come in.
-_DISABLE = (
-    sa.update(endpoint)
-    .where(
-        endpoint.c.id == sa.bindparam("gone_id"),
-        endpoint.c.enabled_at <= _GONE_AT,
-        sa.or_(
-            endpoint.c.disabled_at.is_(None),
-            sa.and_(endpoint.c.disabled_reason == "gone", endpoint.c.disabled_at > _GONE_AT),
-        ),
-    )
-    .values(disabled_at=_GONE_AT, disabled_reason="gone")
-)

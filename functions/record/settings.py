@@ -9,13 +9,16 @@ from mailchute.database import Database, check_migrated
 from mailchute.schedule import DEAD_RETENTION_S
 from mailchute.settings import SECRETS_DIR, DatabaseSettings, Reader
 
+from .endpoints import FAILING_S
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where the tables are, and how long the dead are kept."""
+    """Where the tables are, and after how long something ends."""
 
     database_url: str
     dead_retention_s: float = DEAD_RETENTION_S  # MAILCHUTE_DEAD_RETENTION_S
+    failing_s: float = FAILING_S  # MAILCHUTE_ENDPOINT_FAILING_S
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -32,8 +35,9 @@ class Settings:
                 "its own; expected postgresql://…"
             )
         dead_retention_s = reader.seconds("MAILCHUTE_DEAD_RETENTION_S", DEAD_RETENTION_S, low=1)
+        failing_s = reader.seconds("MAILCHUTE_ENDPOINT_FAILING_S", FAILING_S, low=1, high=90 * 86_400)
         reader.check()
-        return cls(database_url=url, dead_retention_s=dead_retention_s)
+        return cls(database_url=url, dead_retention_s=dead_retention_s, failing_s=failing_s)
 
     def open(self) -> Database:
         """

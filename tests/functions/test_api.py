@@ -254,6 +254,16 @@ def test_routes_are_planned_applied_and_listed(api: Api) -> None:
     assert api("GET", f"/endpoints?aliasId={aliases[0]['id']}&limit=1")["nextCursor"] is None
 
 
+def test_an_endpoint_says_since_when_it_fails_and_what_to_do(api: Api) -> None:
+    endpoint = api("PUT", "/routes", data=ROUTES)["changes"][-1]["id"]
+    api.record(attempted(60, endpoint, 1, "failed", 404), attempted(90, endpoint, 1, "gone", 410, mail="m"))
+    shown = api("GET", f"/endpoints/{endpoint}")
+    assert (shown["failedReason"], shown["disabledReason"]) == ("410", "gone")
+    assert shown["failingSince"] == "2026-11-21T12:01:00Z"
+    enabled = api("POST", f"/endpoints/{endpoint}/enable")
+    assert "failingSince" not in enabled
+
+
 def test_every_change_stands_in_the_audit_trail_without_secrets(api: Api, stranger: Api) -> None:
     api("PUT", "/routes", data=ROUTES)
     first = api("GET", "/audit?limit=3")

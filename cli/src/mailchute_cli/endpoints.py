@@ -10,12 +10,13 @@ from mailchute.errors import BadSetting
 from mailchute.installation import open_sealer
 from mailchute.store import audit
 from mailchute.store.endpoints import enable_endpoint
-from mailchute.store.listing import list_endpoints
+from mailchute.store.listing import EndpointView, list_endpoints
 
 from .control import on_installation, opened
-from .table import AS_JSON, show, show_json
+from .table import AS_JSON, cell, show, show_json
 
 ENDPOINTS_MAX_COUNT = 100_000
+HINT_CHARACTERS = 60  # in a list; all of it stands in `show`
 
 
 @click.group()
@@ -38,19 +39,66 @@ def list_them(show_secrets: bool, as_json: bool, data: Path | None) -> None:
         show_json({"endpoints": found})
         return
     rows = [
-        (e.id, e.address, e.url, e.format, f"disabled: {e.disabled_reason}" if e.disabled_at else "enabled")
+        (e.id, e.address, e.url, e.format, state_of(e), hint_of(e)[:HINT_CHARACTERS])
         + ((e.secret,) if show_secrets else ())
         for e in found
     ]
-    heads = ("id", "address", "url", "format", "state") + (("secret",) if show_secrets else ())
+    heads = ("id", "address", "url", "format", "state", "hint") + (("secret",) if show_secrets else ())
     show(heads, rows, nothing="no endpoint yet: `mailchute routes apply FILE` makes them")
+
+
+@endpoints.command("show")
+@click.argument("endpoint_id")
+@AS_JSON
+@on_installation
+def show_one(endpoint_id: str, as_json: bool, data: Path | None) -> None:
+    """Show one endpoint: what it is set to, how it fares, and what to do about it."""
+    with opened(data) as control, control.database.read() as connection:
+        found = list_endpoints(connection, control.account_id(connection), only=endpoint_id)
+    if not found:
+        raise unknown(endpoint_id)
+    if as_json:
+        show_json({"endpoint": found[0]})
+        return
+    one = found[0]
+    facts = (
+        *((name, getattr(one, name)) for name in ("id", "address", "url", "format", "created_at")),
+        ("include", ", ".join(one.include)),
+        ("rate", f"{one.rate_per_s:g} a second at most" if one.rate_per_s else "as fast as it answers"),
+        ("state", state_of(one)),
+        ("last delivered", one.succeeded_at),
+        ("last failed", one.failed_at),
+        ("hint", hint_of(one)),
+    )
+    for name, value in facts:
+        print(f"{name.replace('_', ' '):16}{cell(value)}")
+
+
+def state_of(one: EndpointView) -> str:
+    """Return in a few words whether mail goes there."""
+    if one.disabled_at:
+        return f"disabled: {one.disabled_reason}"
+    if one.wants_challenge and not one.verified_at:
+        return "not verified"
+    if one.failing_since:
+        return f"failing since {cell(one.failing_since)}"
+    return "enabled"
+
+
+def hint_of(one: EndpointView) -> str:
+    """Return what its owner can do for it; "" when all is well."""
+    if one.wants_challenge and not one.verified_at:
+        return f"nothing is sent before `mailchute endpoints verify {one.id}` succeeds"
+    if one.disabled_at or one.failing_since:
+        return one.failed_reason or ""
+    return ""
 
 
 @endpoints.command()
 @click.argument("endpoint_id")
 @on_installation
 def enable(endpoint_id: str, data: Path | None) -> None:
-    """Let mail go to an endpoint again, after a 410 or `disable`."""
+    """Let mail go to an endpoint again, after a 410, five days of failing, or `disable`."""
     _set(endpoint_id, data, is_enabled=True)
 
 
@@ -70,9 +118,13 @@ def _set(endpoint_id: str, data: Path | None, *, is_enabled: bool) -> None:
         if not enable_endpoint(
             connection, account_id=account_id, endpoint_id=endpoint_id, is_enabled=is_enabled, now=now
         ):
-            raise BadSetting(f"{endpoint_id}: no such endpoint; `mailchute endpoints list` shows them")
+            raise unknown(endpoint_id)
         audit.note(
             connection, account_id=account_id, now=now, actor=audit.CLI,
             action=f"endpoint.{word}", object_id=endpoint_id,
         )  # fmt: skip
     print(f"{endpoint_id} is {word}d")
+
+
+def unknown(endpoint_id: str) -> BadSetting:
+    return BadSetting(f"{endpoint_id}: no such endpoint; `mailchute endpoints list` shows them")

@@ -146,7 +146,8 @@ class Deliveries:
             # Not held against the endpoint: the next one past its last attempt is to go at once.
             await self._bury(owed, delivery, "exhausted", outcome)
         else:
-            if load.failed():
+            # What was never sent, for the fault is ours or it is not verified, is not held against it either.
+            if not outcome.is_unsent and load.failed():
                 await self.lanes.pause(owed.endpoint_id, load.open_for_s)
             await self.journal.tell(*events)
             await again(owed, delivery, outcome)

@@ -6,6 +6,7 @@ import http.server
 import json
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from mailchute import wire
 from mailchute.classifier import LEAST_MAILS_COUNT, load
 from mailchute.commands import Command, CommandDone
 from mailchute.database import Database, migrate
+from mailchute.delivery import AttemptOutcome
 from mailchute.errors import BadSetting
 from mailchute.store import keys as store
 from mailchute.store.accounts import ensure_account
@@ -30,7 +32,7 @@ from mailchute_cli.spam import spam
 from mailchute_cli.table import cell
 
 from functions.record.ledger import record
-from tests.unit.record.test_fold import BEGIN, LIFE, told
+from tests.unit.record.test_fold import BEGIN, LIFE, attempted, told
 
 Run = Callable[..., str]
 
@@ -122,8 +124,33 @@ def test_secrets_of_endpoints_are_shown_when_asked_for(home: Home, run: Run, tmp
     assert "disabled: by its owner" in run(endpoints, "list")
     run(endpoints, "enable", made["id"])
     assert "disabled" not in run(endpoints, "list")
-    with pytest.raises(BadSetting, match="no such endpoint"):
-        run(endpoints, "enable", "end_unknown")
+    for command in ("enable", "show"):
+        with pytest.raises(BadSetting, match="no such endpoint"):
+            run(endpoints, command, "end_unknown")
+
+
+def test_an_endpoint_that_fails_shows_its_owner_what_to_do(home: Home, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "routes.yml"
+    file.write_text("version: 1\ndomains: {a.test: {one: https://a.example}}\n")
+    made = json.loads(run(routes, "apply", str(file), "--json"))["changes"][-1]
+    reason = "404: nothing answers at this path; check the URL"
+    failed = msgspec.structs.replace(
+        attempted(10, made["id"], 1, "failed", 404),
+        at=datetime.now(UTC),
+        outcome=AttemptOutcome(
+            result="failed", status=404, reason=reason, started_at=datetime.now(UTC), duration_s=0.1
+        ),
+    )
+    database = Database(home.database_url)
+    record(database, [failed])
+    database.close()
+    assert "failing since" in run(endpoints, "list")
+    assert reason[:50] in run(endpoints, "list")
+    assert reason in run(endpoints, "show", made["id"])
+    shown = json.loads(run(endpoints, "show", made["id"], "--json"))["endpoint"]
+    assert shown["failedReason"] == reason
+    run(endpoints, "enable", made["id"])
+    assert "failing" not in run(endpoints, "list")
 
 
 def test_the_tables_are_brought_up_to_date(home: Home, run: Run) -> None:

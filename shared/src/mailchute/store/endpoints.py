@@ -12,9 +12,12 @@ import sqlalchemy as sa
 from mailchute.lookup import place_of
 from mailchute.sealing import Place, Sealer
 from mailchute.signing import new_secret
+from mailchute.store import account_events
+from mailchute.store.account_events import AccountEvent
 from mailchute.store.wanted import Change, WantedEndpoint
 from mailchute.tables import endpoint
 
+BY_OWNER = "by its owner"  # disabled_reason
 ROTATION_S = 86_400  # how long the former secret goes on signing beside a new one
 
 _PLAIN_FIELDS = ("position", "url", "format", "signs_v1a")
@@ -116,6 +119,8 @@ class EndpointWriter:
                 "disabled_at": None,
                 "disabled_reason": None,
                 "enabled_at": self._now,
+                "failing_since": None,
+                "verified_at": None,
             }
             self._note("add", address, one.url, row.id)
         elif fields:
@@ -143,10 +148,19 @@ class EndpointWriter:
 def enable_endpoint(
     connection: sa.Connection, *, account_id: str, endpoint_id: str, is_enabled: bool, now: datetime
 ) -> bool:
-    """Return whether the account has such an endpoint; it is enabled, or disabled by its owner."""
-    values: dict[str, Any] = {"disabled_at": None, "disabled_reason": None, "enabled_at": now}
+    """
+    Return whether the account has such an endpoint; it is enabled, or disabled by its owner.
+
+    What failed before counts no longer: it has the whole time again before it is disabled for failing.
+    """
+    values: dict[str, Any] = {
+        "disabled_at": None,
+        "disabled_reason": None,
+        "enabled_at": now,
+        "failing_since": None,
+    }
     if not is_enabled:
-        values = {"disabled_at": now, "disabled_reason": "by its owner"}
+        values = {"disabled_at": now, "disabled_reason": BY_OWNER}
     changed = connection.execute(
         sa.update(endpoint)
         .where(
@@ -156,7 +170,17 @@ def enable_endpoint(
         )
         .values(values)
     )
-    return changed.rowcount == 1
+    if changed.rowcount != 1:
+        return False
+    told = AccountEvent(
+        account_id=account_id,
+        at=now,
+        kind="endpoint.enabled" if is_enabled else "endpoint.disabled",
+        endpoint_id=endpoint_id,
+        detail={"reason": BY_OWNER},
+    )
+    account_events.add(connection, told)
+    return True
 
 
 def _secret_texts(one: WantedEndpoint) -> dict[str, str | None]:

@@ -20,6 +20,7 @@ class DomainView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: str
     created_at: datetime
     requires_tls: bool = False
+    origin: str = "file"  # "file": a routes file that leaves it out takes it away; "api": only with --prune
 
 
 class AliasView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -35,6 +36,8 @@ class AliasView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     spam_enabled: bool
     spam_threshold: float
     created_at: datetime
+    body_limit_octets: int
+    origin: str
 
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -50,10 +53,23 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     disabled_at: datetime | None = None
     disabled_reason: str | None = None
     secret: str | None = None
+    failing_since: datetime | None = None  # of the first failure after its last success
+    succeeded_at: datetime | None = None
+    failed_at: datetime | None = None
+    failed_reason: str | None = None  # of the last failure: what happened, and what its owner can do
+    rate_per_s: float | None = None
+    wants_challenge: bool = False
+    verified_at: datetime | None = None
 
 
 def list_domains(
-    connection: sa.Connection, account_id: str, *, after: str = "", limit: int = 50, only: str | None = None
+    connection: sa.Connection,
+    account_id: str,
+    *,
+    after: str = "",
+    limit: int = 50,
+    only: str | None = None,
+    name: str | None = None,
 ) -> list[DomainView]:
     """Return a page of the account's domains, oldest first; `only` the one of this id."""
     query = sa.select(domain).where(
@@ -61,10 +77,11 @@ def list_domains(
     )
     if only is not None:
         query = query.where(domain.c.id == only)
+    if name is not None:
+        query = query.where(domain.c.name == name)
     rows = connection.execute(query.order_by(domain.c.id).limit(limit))
     return [
-        DomainView(id=row.id, name=row.name, created_at=row.created_at, requires_tls=row.requires_tls)
-        for row in rows
+        DomainView(**{name: getattr(row, name) for name in DomainView.__struct_fields__}) for row in rows
     ]
 
 
@@ -76,6 +93,7 @@ def list_aliases(
     limit: int = 50,
     domain_id: str | None = None,
     only: str | None = None,
+    name: str | None = None,
 ) -> list[AliasView]:
     """Return a page of the account's aliases, oldest first."""
     query = (
@@ -87,6 +105,8 @@ def list_aliases(
         query = query.where(alias.c.domain_id == domain_id)
     if only is not None:
         query = query.where(alias.c.id == only)
+    if name is not None:
+        query = query.where(sa.func.lower(alias.c.name) == name.lower())
     rows = connection.execute(query.order_by(alias.c.id).limit(limit))
     return [
         AliasView(
@@ -105,6 +125,7 @@ def list_endpoints(
     limit: int = 50,
     alias_id: str | None = None,
     only: str | None = None,
+    url: str | None = None,
     sealer: Sealer | None = None,
 ) -> list[EndpointView]:
     """
@@ -126,20 +147,16 @@ def list_endpoints(
         query = query.where(endpoint.c.alias_id == alias_id)
     if only is not None:
         query = query.where(endpoint.c.id == only)
+    if url is not None:
+        query = query.where(endpoint.c.url == url)
     rows = connection.execute(query.order_by(endpoint.c.id).limit(limit))
     return [_endpoint_view(row, sealer) for row in rows]
 
 
 def _endpoint_view(row: Any, sealer: Sealer | None) -> EndpointView:
+    plain = (name for name in EndpointView.__struct_fields__ if name in row._mapping and name != "secret")
     return EndpointView(
-        id=row.id,
-        alias_id=row.alias_id,
+        **{name: getattr(row, name) for name in plain} | {"include": tuple(row.include)},
         address=f"{row.name}@{row.domain}",
-        url=row.url,
-        format=row.format,
-        created_at=row.created_at,
-        include=tuple(row.include),
-        disabled_at=row.disabled_at,
-        disabled_reason=row.disabled_reason,
         secret=None if sealer is None else sealer.open(bytes(row.secret), place_of(row, "secret")),
     )
