@@ -27,7 +27,7 @@ from .limits import REPLY_MAX_CHARACTERS
 from .message import message_of, thread_of
 from .reply import split_reply
 from .report import report_of
-from .rules import deciding_rule
+from .rules import deciding_rule, endpoint_id_of, without_dropped
 from .settings import WorkerSettings
 from .winmail import open_tnef
 
@@ -128,6 +128,7 @@ def drafted(
     rule = deciding_rule(mail.alias.rules, mail, report, message)
     tags = (rule.tag,) if rule is not None and rule.then == "tag" else ()
     is_blocked = rule is not None and rule.then == "block"
+    message, uploads = without_dropped(rule, message, tray.uploads)
     payload = Payload(
         id=mail.id,
         received_at=mail.received_at,
@@ -154,8 +155,10 @@ def drafted(
         tags=tags,
         spam_score=report.spam.score if report.spam else None,
         summary=_summary(mail, report, message),
+        endpoint_id=endpoint_id_of(rule, mail.alias.endpoints),
+        words=rule.words if is_blocked and rule is not None else None,
     )
-    return Draft(payload=payload, answer=answer, uploads=tuple(tray.uploads), failure=failure)
+    return Draft(payload=payload, answer=answer, uploads=uploads, failure=failure)
 
 
 def content_octets(mail: MailObject) -> bytes:

@@ -142,6 +142,7 @@ class MailStage:
     async def _publish(
         self, mail: MailObject, parsed: ParseAnswer, sequence: int, run: str, only: str | None
     ) -> tuple[str, ...]:
+        only = only or parsed.endpoint_id  # a replay to one endpoint goes there, whatever the rules say
         endpoints = [each for each in mail.alias.endpoints if only is None or each.id == only]
         if run == "0":
             endpoints = [each for each in endpoints if each.id != mail.answered_by]

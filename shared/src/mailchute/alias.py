@@ -24,7 +24,7 @@ Format = Literal[
     "rfc822",
 ]
 Mode = Literal["async", "through"]
-Action = Literal["allow", "tag", "block"]
+Action = Literal["allow", "tag", "block", "route", "drop"]
 RAW_FORMATS: frozenset[str] = frozenset(
     {"mailgun-mime", "mailersend", "postal", "forwardemail", "rfc822"}
 )  # these carry the content as received, so deliver is given it
@@ -37,6 +37,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     then: Action
     notify: bool = False  # block only: tell an authenticated sender by DSN
     tag: str = "spam"  # tag only
+    endpoint_url: str | None = None  # route, as its owner wrote it: the only endpoint; None in a snapshot
+    endpoint_id: str | None = None  # route, in a snapshot; None: the alias has no such endpoint any more
+    drop: tuple[str, ...] = ()  # drop only: which attachments (mailchute.file_patterns)
+    words: str | None = None  # notify only: what the sender is told
 
 
 class EndpointSnapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mailchute.clauses import Clause, Facts, joined, negated
 from mailchute.comparisons import COMPARISONS, KIND_NAMES, Kind, finder_of, is_meaningful
 from mailchute.lexemes import UNITS, ExpressionError, Lexeme, error_at, read_lexeme
 from mailchute.rule_facts import RULE_FACTS
@@ -26,7 +27,6 @@ from mailchute.rule_facts import RULE_FACTS
 TEXT_MAX_CHARS = 4_000  # of one expression
 NESTING_MAX_COUNT = 50
 
-Facts = Mapping[str, Any]
 _Value = Callable[[Facts], Any]  # None: the mail has no such thing
 
 __all__ = ["RULE_FACTS", "Expression", "ExpressionError", "compile_expression"]
@@ -38,7 +38,7 @@ class Expression:
 
     text: str
     names: frozenset[str]  # the facts it asks for
-    _evaluate: _Value
+    clause: Clause
 
     def holds(self, facts: Facts) -> bool:
         """
@@ -47,7 +47,7 @@ class Expression:
         Args:
             facts: Values by dotted name; a name that is missing, or None, is nothing to compare.
         """
-        return bool(self._evaluate(facts))
+        return bool(self.clause.value(facts))
 
 
 def compile_expression(text: str, *, names: Mapping[str, Kind] | Collection[str] | None = None) -> Expression:
@@ -62,8 +62,8 @@ def compile_expression(text: str, *, names: Mapping[str, Kind] | Collection[str]
         ExpressionError: It is no condition, or asks for a fact there is not.
     """
     parser = _Parser(text, names)
-    evaluate = parser.whole()
-    return Expression(text, frozenset(parser.asked), evaluate)
+    clause = parser.whole()
+    return Expression(text, frozenset(parser.asked), clause)
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class _Operand:
     kind: Kind | None  # None: not known
     at: int
     constant: Any = None
+    name: str | None = None  # of the fact
 
 
 # ── grammar ──────────────────────────────────────────────────────────────────────────────────────
@@ -87,15 +88,17 @@ class _Parser:
         self.asked: set[str] = set()
         if len(text) > TEXT_MAX_CHARS:
             raise self._error(TEXT_MAX_CHARS, f"longer than {TEXT_MAX_CHARS} characters")
+        self._end = 0  # of what was taken last
         self._next = read_lexeme(self._text, 0)
 
-    def whole(self) -> _Value:
+    def whole(self) -> Clause:
         condition = self._condition(0)
         if self._next.kind != "end":
             raise self._error(self._next.at, f"expected and, or, or the end, not {self._next.text!r}")
         return condition
 
-    def _condition(self, strength: int) -> _Value:
+    def _condition(self, strength: int) -> Clause:
+        start = self._next.at
         self._depth += 1
         if self._depth > NESTING_MAX_COUNT:
             raise self._error(self._next.at, "nested too deeply")
@@ -105,15 +108,17 @@ class _Parser:
             if (binds := {"or": 1, "and": 2}[word]) <= strength:
                 break
             self._take()
-            left = _joined(word, left, self._condition(binds))
+            right = self._condition(binds)
+            left = joined(word, left, right, self._text[start : self._end])
         self._depth -= 1
         return left
 
-    def _claim(self) -> _Value:
+    def _claim(self) -> Clause:
+        start = self._next.at
         if self._next.text == "not" and self._next.kind == "word":
             self._take()
             inner = self._condition(2)
-            return lambda facts: not inner(facts)
+            return negated(inner, self._text[start : self._end])
         if self._next.text == "(" and self._next.kind == "sign":
             self._take()
             inner = self._condition(0)
@@ -121,7 +126,8 @@ class _Parser:
             return inner
         return self._comparison()
 
-    def _comparison(self) -> _Value:
+    def _comparison(self) -> Clause:
+        start = self._next.at
         left = self._operand()
         is_negated = self._next.kind == "word" and self._next.text == "not"
         if is_negated:
@@ -131,13 +137,20 @@ class _Parser:
             if is_negated and sign.text != "in":
                 raise self._error(sign.at, 'expected "in" after "not"')
             self._take()
-            compare = self._compared(sign, left, self._operand())
-            return (lambda facts: not compare(facts)) if is_negated else compare
+            right = self._operand()
+            compare = self._compared(sign, left, right)
+            return Clause(
+                word="",
+                text=self._text[start : self._end],
+                value=(lambda facts: not compare(facts)) if is_negated else compare,
+                names=tuple(one.name for one in (left, right) if one.name),
+            )
         if is_negated:
             raise self._error(sign.at, 'expected "in" after "not"')
         if left.kind not in (bool, None):
             raise self._error(left.at, f"this is {KIND_NAMES[left.kind]}: compare it with something")
-        return left.value
+        names = (left.name,) if left.name else ()
+        return Clause(word="", text=self._text[start : self._end], value=left.value, names=names)
 
     def _compared(self, sign: Lexeme, left: _Operand, right: _Operand) -> _Value:
         a, b = left.value, right.value
@@ -212,12 +225,16 @@ class _Parser:
             )
         self.asked.add(name)
         return _Operand(
-            lambda facts: facts.get(name), known.get(key) if isinstance(known, Mapping) else None, lexeme.at
+            lambda facts: facts.get(name),
+            known.get(key) if isinstance(known, Mapping) else None,
+            lexeme.at,
+            name=name,
         )
 
     def _take(self) -> Lexeme:
         taken = self._next
         if taken.kind != "end":
+            self._end = taken.at + len(taken.text)
             self._next = read_lexeme(self._text, taken.at + len(taken.text))
         return taken
 
@@ -228,9 +245,3 @@ class _Parser:
 
     def _error(self, at: int, reason: str) -> ExpressionError:
         return error_at(self._text, at, reason)
-
-
-def _joined(word: str, left: _Value, right: _Value) -> _Value:
-    if word == "and":
-        return lambda facts: left(facts) and right(facts)
-    return lambda facts: left(facts) or right(facts)

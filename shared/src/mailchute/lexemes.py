@@ -35,7 +35,8 @@ _LEXEMES = re.compile(
     |(?P<end>\Z))""",
     re.VERBOSE | re.DOTALL,
 )
-_WORDS = frozenset({"and", "or", "not", "in", "contains", "matches", "true", "false"})
+_ESCAPED = re.compile(r"""\\([\\"'])""")
+WORDS = frozenset({"and", "or", "not", "in", "contains", "matches", "true", "false"})
 
 
 def read_lexeme(text: str, at: int) -> Lexeme:
@@ -51,8 +52,13 @@ def read_lexeme(text: str, at: int) -> Lexeme:
         start = at + len(rest) - len(rest.lstrip())
         raise error_at(text, start, f"{text[start]!r} means nothing here")
     kind = str(match.lastgroup)
-    is_word = kind == "name" and match[kind] in _WORDS
+    is_word = kind == "name" and match[kind] in WORDS
     return Lexeme("word" if is_word else kind, match[kind], match.start(kind))
+
+
+def quoted_of(lexeme: Lexeme) -> str:
+    """Return what stands in the quotation marks of a text."""
+    return _ESCAPED.sub(r"\1", lexeme.text[1:-1])
 
 
 def error_at(text: str, at: int, reason: str) -> ExpressionError:

@@ -51,3 +51,7 @@ class ParseAnswer(msgspec.Struct, frozen=True, kw_only=True):
     spam_score: float | None = None
     summary: MailSummary
     objects: tuple[str, ...] = ()  # keys of the attachments put on S3; they go with the mail
+    endpoint_id: str | None = (
+        None  # a rule routed it: owed to this endpoint alone; None: to all of the alias's
+    )
+    words: str | None = None  # notify only: what the sender is told; None: our own words

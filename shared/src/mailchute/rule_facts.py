@@ -19,6 +19,7 @@ RULE_FACTS: Mapping[str, type] = {
     "spam.symbols": _TEXTS,  # the names of the rules that hit
     "sender.address": _TEXT,  # the one RFC5322.From address; nothing when ambiguous
     "sender.domain": _TEXT,
+    "sender.name": _TEXT,  # as the From field shows it; parse adds it
     "sender.authenticated": _CLAIM,
     "sender.ambiguous": _CLAIM,
     "spf": _TEXT,  # RFC 8601 results: "pass", "fail", "none", "temperror", …
@@ -36,7 +37,10 @@ RULE_FACTS: Mapping[str, type] = {
     "envelope.from": _TEXT,  # the reverse-path; "" for a DSN
     "envelope.helo": _TEXT,
     "envelope.ip": _TEXT,
+    "envelope.tls": _CLAIM,  # the session was not in clear
     "recipient.address": _TEXT,  # the forward-path
+    "recipient.local_part": _TEXT,
+    "recipient.domain": _TEXT,
     "recipient.tag": _TEXT,  # what stood after the plus sign
     "size": _NUMBER,  # octets
     # from the message itself; parse adds these
@@ -45,6 +49,9 @@ RULE_FACTS: Mapping[str, type] = {
     "attachments.count": _NUMBER,
     "attachments.types": _TEXTS,  # declared media types, and detected ones
     "attachments.extensions": _TEXTS,  # of their file names, lower case, without the dot
+    "attachments.names": _TEXTS,  # their file names
+    "attachments.octets": _NUMBER,  # of all of them, decoded
+    "attachments.largest": _NUMBER,  # octets of the largest; 0 without any
 }
 
 
@@ -76,6 +83,9 @@ def facts_of(mail: MailObject, report: ScanReport) -> dict[str, Any]:
         "envelope.helo": mail.envelope.helo,
         "envelope.ip": mail.envelope.client_ip,
         "recipient.address": str(mail.envelope.forward_path),
+        "envelope.tls": mail.envelope.tls is not None,
+        "recipient.local_part": mail.envelope.forward_path.local_part,
+        "recipient.domain": mail.envelope.forward_path.domain,
         "recipient.tag": mail.alias.tag,
         "size": float(mail.size_octets),
     }

@@ -112,6 +112,63 @@ def test_an_endpoint_may_be_signed_for_by_key_and_shown_a_certificate(authority:
             check_client_certificate(wrong)
 
 
+RULES = """
+version: 1
+domains:
+  a.test:
+    rules:
+      - {if: {virus: true}, then: block}
+    preset: internal
+    one:
+      endpoints: [https://a.example/all, https://a.example/invoices]
+      rules:
+        - {if: {any: [{subject: {contains: invoice}}, {recipient.tag: [bills, 2026-11-21]}]}, then: route,
+           to: https://a.example/invoices}
+        - {if: "size > 1MiB", then: drop, attachments: [.exe, "image/*"]}
+        - {if: "size > 9MiB", then: drop, attachments: all}
+      preset: {for: transactional, known: [Partner.example, Robot@a.example]}
+    preset2: {endpoints: [https://a.example], preset: public}
+  b.test:
+    rules: https://a.example/an-alias-called-rules
+    preset: {endpoints: [https://a.example/an-alias-called-preset]}
+"""
+
+
+def test_rules_of_aliases_and_domains_are_read_in_their_order() -> None:
+    own, other = parse_routes(RULES).domains
+    assert own.rules == (
+        Rule(when="virus == true", then="block"),
+        Rule(when="spam.score >= 5", then="block"),
+    )
+    one, public = own.aliases
+    assert one.rules == (
+        Rule(
+            when='subject contains "invoice" or recipient.tag in ["bills", "2026-11-21"]', then="route",
+            endpoint_url="https://a.example/invoices",
+        ),
+        Rule(when="size > 1MiB", then="drop", drop=(".exe", "image/*")),
+        Rule(when="size > 9MiB", then="drop", drop=("*",)),
+        Rule(
+            when='sender.authenticated == true and (sender.domain in ["partner.example"] or '
+            'sender.address in ["Robot@a.example"])',
+            then="allow",
+        ),
+        Rule(when="spam.score >= 10", then="block"),
+        Rule(when="spam.score >= 5", then="tag"),
+    )  # fmt: skip
+    assert [rule.then for rule in public.rules] == ["block", "tag"]
+    assert [alias.name for alias in other.aliases] == ["rules", "preset"]
+
+
+def test_a_condition_of_yaml_anchors_that_stand_for_millions_is_refused_at_once() -> None:
+    anchors = "".join(
+        f"a{depth}: &a{depth} [{', '.join([f'*a{depth - 1}'] * 9) if depth else '{virus: true}'}]\n"
+        for depth in range(12)
+    )
+    with pytest.raises(BadSetting, match="over 2000 values in one condition"):
+        parse_routes(anchors + rule("{if: {any: *a11}, then: block}"))
+
+
 def alias(text: str) -> str:
     return f"version: 1\ndomains:\n  a.test:\n    one:\n      {text}\n"
 
@@ -187,7 +244,46 @@ def rule(text: str) -> str:
         (alias("endpoints: [{format: native}]"), 5, "url is missing"),
         (rule("{if: 'spam.scroe > 1', then: block}"), 5, "spam.score"),
         (rule("{if: 'spam.score >', then: block}"), 5, "character"),
-        (rule("{if: 'spam.score > 1', then: drop}"), 5, "expected one of allow, tag, block"),
+        (rule("{if: 'spam.score > 1', then: drop}"), 5, "attachments is missing"),
+        (rule("{if: 'spam.score > 1', then: drop, attachments: some}"), 5, "'some' is unknown"),
+        (rule("{if: 'spam.score > 1', then: drop, attachments: []}"), 5, "expected 1 to 100, or all"),
+        (rule("{if: 'spam.score > 1', then: drop, attachments: [a/b/c]}"), 5, "understood by no attachment"),
+        (
+            rule("{if: 'spam.score > 1', then: drop, to: https://a.example}"),
+            5,
+            "only a rule with `then: route`",
+        ),
+        (rule("{if: 'spam.score > 1', then: bounce}"), 5, "expected one of allow, tag, block, route, drop"),
+        (rule("{if: 'spam.score > 1', then: route}"), 5, "to is missing"),
+        (rule("{if: 'spam.score > 1', then: route, to: https://b.example}"), 5, "is no endpoint of one"),
+        (rule("{if: 'spam.score > 1', then: block, words: No thanks}"), 5, "needs an outbound relay"),
+        (
+            rule("{if: {all: [{spam.scroe: 1}]}, then: block}"),
+            5,
+            "rules[0] › if › all[0] › spam.scroe: there is no",
+        ),
+        (rule("{if: {spam.score: {gte: high}}, then: block}"), 5, "gte: expected a number, found 'high'"),
+        (rule("{if: {}, then: block}"), 5, "expected at least one"),
+        (alias("{endpoints: [https://a], preset: pubic}"), 5, "did you mean public?"),
+        (alias("{endpoints: [https://a], preset: {for: public, known: ['@']}}"), 5, "is no address"),
+        (
+            alias(
+                "endpoints: [{url: https://a, format: rfc822}]\n"
+                "      rules: [{if: virus, then: drop, attachments: all}]"
+            ),
+            5,
+            "gets the mail as received",
+        ),
+        (
+            "version: 1\ndomains:\n  a.test:\n    rules: [{if: virus, then: route, to: https://b}]\n    one: https://a",
+            5,
+            "https://b is no endpoint of one",
+        ),
+        (
+            "version: 1\ndomains:\n  a.test:\n    rules: [{if: virus}]\n    one: https://a",
+            4,
+            "then is missing",
+        ),
         (rule("{if: 'spam.score > 1', then: block, notify: true}"), 5, "not built yet"),
         (rule("{if: 'spam.score > 1', then: block, notify: maybe}"), 5, "expected true or false"),
         (rule("{if: 'spam.score > 1', then: block, tag: x}"), 5, "only a rule with `then: tag`"),

@@ -6,10 +6,12 @@ The routes file: which address goes to which endpoint, under version control.
     domains:
       inbox.example:
         tls: required         # no mail over a session in clear
+        rules: [{if: "virus == true", then: block}]     # after those of each alias
         support: https://api.example/tickets
         order-*:
           endpoints: [{url: https://api.example/orders, format: postmark}]
           rules: [{if: "spam.score >= 7", then: block}]
+          preset: public      # mailchute.presets
 
 Read whole, every mistake is found in one go, each with its line.
 """
@@ -17,25 +19,24 @@ Read whole, every mistake is found in one go, each with its line.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast, get_args
+
+import yaml
 
 from mailchute.alias import (
     BODY_LIMIT_OCTETS,
     INLINE_LIMIT_OCTETS,
     RETENTION_S,
     SPAM_THRESHOLD,
-    Action,
     Rule,
 )
 from mailchute.errors import BadSetting
-from mailchute.expressions import RULE_FACTS, ExpressionError, compile_expression
 from mailchute.routes.endpoints import NOT_BUILT, NOT_YET, read_endpoints
 from mailchute.routes.located import FILE_MAX_OCTETS, Located, Mistakes, given, located
+from mailchute.routes.rules import check_reach, read_preset, read_rules
 from mailchute.routes.units import octets_of, seconds_of
 from mailchute.routes.values import check_domain, check_url, read_local_part
 from mailchute.store.wanted import Wanted, WantedAlias, WantedDomain, WantedEndpoint
 
-RULES_MAX_COUNT = 100  # of one alias
 PRIORITY_MAX = 1_000_000
 RETENTION_MAX_S = 365 * 86_400
 
@@ -98,16 +99,31 @@ def _domains(place: Located) -> tuple[WantedDomain, ...]:
         aliases: dict[str, WantedAlias] = {}
         entries = value.entries("a mapping of aliases to where their mail goes")
         requires_tls = _is_word(entries.get("tls")) and entries.pop("tls").choice(("required",)) is not None
+        rules = _domain_rules(entries)
         for local_part, spec in entries.items():
             alias = _alias(local_part, spec)
+            if alias is not None:
+                check_reach((*alias.rules, *rules), alias, spec)
             if alias is not None and local_part.lower() in aliases:
                 spec.wrong_key("the same alias stands here twice; case makes no difference")
             elif alias is not None:
                 aliases[local_part.lower()] = alias
         if not aliases:
             value.wrong_key("has no alias; take the domain out, or give it one")
-        found[name] = WantedDomain(name=name, aliases=tuple(aliases.values()), requires_tls=requires_tls)
+        found[name] = WantedDomain(
+            name=name, aliases=tuple(aliases.values()), requires_tls=requires_tls, rules=rules
+        )
     return tuple(found.values())
+
+
+def _domain_rules(entries: dict[str, Located]) -> tuple[Rule, ...]:
+    """Take the domain's own rules out of its entries: an alias called rules is no list, preset no word."""
+    rules: tuple[Rule, ...] = ()
+    if "rules" in entries and isinstance(entries["rules"].node, yaml.SequenceNode):
+        rules = read_rules(entries.pop("rules"))
+    if _is_word(entries.get("preset")):
+        rules += read_preset(entries.pop("preset"))
+    return rules
 
 
 def _is_word(place: Located | None) -> bool:
@@ -124,7 +140,7 @@ def _alias(name: str, place: Located) -> WantedAlias | None:
         url = place.checked(check_url, "a URL")
         return WantedAlias(name=name, kind=kind, match=match, endpoints=(WantedEndpoint(url=url or ""),))
     fields = place.fields(
-        ("endpoints", "rules", "attachments", "mode", "priority", "spam"), refused=NOT_BUILT
+        ("endpoints", "rules", "preset", "attachments", "mode", "priority", "spam"), refused=NOT_BUILT
     )
     if "endpoints" not in fields:
         place.wrong_key("endpoints is missing; expected `endpoints: [{url: https://…}]`")
@@ -142,52 +158,16 @@ def _alias(name: str, place: Located) -> WantedAlias | None:
         match=match,
         priority=int(priority or 0),
         endpoints=read_endpoints(fields["endpoints"]) if "endpoints" in fields else (),
-        rules=_rules(fields["rules"]) if "rules" in fields else (),
+        rules=_rules(fields),
         inline_limit_octets=_inline_limit(fields),
         spam_enabled=True if spam_enabled is None else spam_enabled,
         spam_threshold=SPAM_THRESHOLD if threshold is None else threshold,
     )
 
 
-def _rules(place: Located) -> tuple[Rule, ...]:
-    places = place.elements('rules, such as {if: "spam.score >= 7", then: block}')
-    if len(places) > RULES_MAX_COUNT:
-        place.wrong(f"over {RULES_MAX_COUNT} rules")
-    return tuple(rule for one in places if (rule := _rule(one)) is not None)
-
-
-def _rule(place: Located) -> Rule | None:
-    fields = place.fields(("if", "then", "notify", "tag"))
-    for key in ("if", "then"):
-        if key not in fields:
-            place.wrong(f"{key} is missing")
-    condition = given(fields, "if", _condition)
-    then = given(fields, "then", lambda one: one.choice(get_args(Action)))
-    if "notify" in fields and fields["notify"].flag():
-        fields["notify"].wrong(f"notify: true {NOT_YET}: no DSN is sent so far")
-    if "tag" in fields and then not in ("tag", None):
-        fields["tag"].wrong_key("only a rule with `then: tag` has a tag")
-    tag = given(fields, "tag", lambda one: one.checked(_tag, "a word"))
-    if condition is None or then is None:
-        return None
-    return Rule(when=condition, then=cast("Action", then), tag=tag or "spam")
-
-
-def _condition(place: Located) -> str | None:
-    text = place.text("a condition")
-    if text is None:
-        return None
-    try:
-        return compile_expression(text, names=RULE_FACTS).text
-    except ExpressionError as error:
-        place.wrong(f"{error.reason} (character {error.column} of the condition)")
-        return None
-
-
-def _tag(text: str) -> str:
-    if not (text.isascii() and text.replace("-", "").replace("_", "").isalnum() and len(text) <= 64):
-        raise ValueError(f"{text!r} is no tag; expected letters, digits, - and _, at most 64")
-    return text
+def _rules(fields: dict[str, Located]) -> tuple[Rule, ...]:
+    own = read_rules(fields["rules"]) if "rules" in fields else ()
+    return own + (read_preset(fields["preset"]) if "preset" in fields else ())
 
 
 def _inline_limit(fields: dict[str, Located]) -> int:

@@ -14,8 +14,9 @@ from mailchute.ids import new_id
 from mailchute.sealing import Sealer
 from mailchute.store import audit
 from mailchute.store.endpoints import EndpointWriter
+from mailchute.store.rules import write_rules
 from mailchute.store.wanted import Change, Wanted, WantedAlias, WantedDomain
-from mailchute.tables import account, alias, domain, plan, rule
+from mailchute.tables import account, alias, domain, domain_rule, plan, rule
 
 _ALIAS_FIELDS = (
     "name",
@@ -130,6 +131,9 @@ class _Writer:
                 self.changes.append(Change(kind="add", what="domain", name=name, id=domain_id))
             if found is not None and found.requires_tls != one.requires_tls:
                 self._require_tls(domain_id, one, is_new=found.deleted_at is not None)
+            is_new = found is None or found.deleted_at is not None
+            if write_rules(self._connection, domain_rule, domain_id, one.rules) and not is_new:
+                self.changes.append(Change(kind="change", what="rules", name=name, id=domain_id))
             self._aliases(domain_id, one)
 
     def _require_tls(self, domain_id: str, one: WantedDomain, *, is_new: bool) -> None:
@@ -155,7 +159,9 @@ class _Writer:
             address = f"{one.name}@{wanted.name}"
             alias_id = self._make_id("als") if found is None else found.id
             self._alias(alias_id, domain_id, address, one, found)
-            self._rules(alias_id, address, one, is_new=found is None or found.deleted_at is not None)
+            is_new = found is None or found.deleted_at is not None
+            if write_rules(self._connection, rule, alias_id, one.rules) and not is_new:
+                self.changes.append(Change(kind="change", what="rules", name=address, id=alias_id))
             self._endpoints.write(alias_id, address, one.endpoints)
 
     def _alias(self, alias_id: str, domain_id: str, address: str, one: WantedAlias, found: Any) -> None:
@@ -174,27 +180,6 @@ class _Writer:
             )
         if differing:
             self._connection.execute(sa.update(alias).where(alias.c.id == alias_id).values(columns))
-
-    def _rules(self, alias_id: str, address: str, one: WantedAlias, *, is_new: bool) -> None:
-        wanted = [
-            {"condition": each.when, "then": each.then, "notify": each.notify, "tag": each.tag}
-            for each in one.rules
-        ]
-        known = self._connection.execute(
-            sa.select(rule.c.condition, rule.c.then, rule.c.notify, rule.c.tag)
-            .where(rule.c.alias_id == alias_id)
-            .order_by(rule.c.position)
-        )
-        if [dict(row._mapping) for row in known] == wanted:
-            return
-        self._connection.execute(sa.delete(rule).where(rule.c.alias_id == alias_id))
-        if wanted:
-            self._connection.execute(
-                sa.insert(rule),
-                [{"alias_id": alias_id, "position": place, **each} for place, each in enumerate(wanted)],
-            )
-        if not is_new:
-            self.changes.append(Change(kind="change", what="rules", name=address, id=alias_id))
 
     def _refuse_foreign(self, wanted: dict[str, WantedDomain]) -> None:
         foreign = self._connection.scalars(

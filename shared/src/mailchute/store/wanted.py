@@ -55,6 +55,7 @@ class WantedDomain(msgspec.Struct, frozen=True, kw_only=True):
     name: str  # lower case
     aliases: tuple[WantedAlias, ...]
     requires_tls: bool = False  # no mail over a session in clear
+    rules: tuple[Rule, ...] = ()  # asked after those of each alias
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +71,6 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["add", "change", "remove"]
     what: Literal["account", "domain", "alias", "endpoint", "rules"]
     name: str  # "inbox.test", "support@inbox.test", "support@inbox.test → https://…"
-    id: str  # of the row; of a rule list, its alias's
+    id: str  # of the row; of a rule list, its alias's or domain's
     fields: tuple[str, ...] = ()  # change: which; never their values, which may be secrets
     secret: str | None = None  # an endpoint's that was generated now: its owner must be shown it
