@@ -1,5 +1,5 @@
 """
-Whose mail is this, and where does it go: reads of aliases and endpoints, cached.
+Whose mail is this, what does its owner want, and where does it go: reads of the control plane, cached.
 
 An answer is fresh for 10 s. While the database is away, answers up to an hour old (endpoints: any age)
 go on serving; "no such alias" is only ever said after a read made now.
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 
 from mailchute import lookup
@@ -24,6 +25,7 @@ from mailchute.envelope import Path
 from mailchute.errors import DatabaseUnavailable, DirectoryUnavailable, SecretUnreadable
 from mailchute.installation import open_sealer
 from mailchute.sealing import Keyring, Sealer
+from mailchute.standing import Standing, standing_of
 
 FRESH_S = 10.0
 STALE_S = 3_600.0  # how old an alias may be while the database is away
@@ -61,6 +63,7 @@ class Directory:
         self._aliases: _Cache[Path, AliasSnapshot] = _Cache(clock)
         self._endpoints: _Cache[str, Endpoint] = _Cache(clock)
         self._domains: _Cache[str, bool] = _Cache(clock)
+        self._standings: _Cache[str, Standing] = _Cache(clock)
         self._sealer: Sealer | None = None
         self._away_until = float("-inf")
 
@@ -89,6 +92,29 @@ class Directory:
                 raise DirectoryUnavailable(str(error)) from error
             return known
         self._aliases.put(path, found)
+        return found
+
+    def cached_standing(self, account_id: str) -> Standing | None:
+        """Return an answer not older than 10 s, without any I/O; else None."""
+        return self._standings.get(account_id, FRESH_S)
+
+    def standing(self, account_id: str) -> Standing | None:
+        """
+        Return how the account stands.
+
+        Returns:
+            None when the database is away and nothing is known. What is known from before comes with
+            `is_fresh` False: nobody may be refused for good because of it.
+        """
+        known = self._standings.get(account_id, FRESH_S)
+        if known is not None:
+            return known
+        try:
+            found = self._read(lambda connection: standing_of(connection, account_id, self._now()))
+        except DatabaseUnavailable:
+            known = self._standings.get(account_id, STALE_S)
+            return None if known is None else msgspec.structs.replace(known, is_fresh=False)
+        self._standings.put(account_id, found)
         return found
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 
 from mailchute.settings import Network
@@ -77,10 +77,22 @@ class Admission:
         self.is_stressed = count > STRESS_SHARE * self._limits.connections
         return count
 
-    def check_alias(self, alias_id: str) -> None:
-        """Raise Refused when this alias has had its share of mails for a minute."""
-        if 0 < self._limits.alias_rate < self._row.tick(alias_id.encode()):
+    def check_alias(self, alias_id: str, waiting: int = 0) -> None:
+        """
+        Raise Refused when this alias has had its share of mails for a minute.
+
+        Args:
+            waiting: Recipients of the same transaction that are this alias too.
+        """
+        limit = self._limits.alias_rate
+        if limit and self._row.rate(alias_id.encode()) + waiting >= limit:
             raise Refused(replies.TOO_MUCH_FOR_ALIAS)
+
+    def count_mails(self, alias_ids: Iterable[str]) -> None:
+        """Count mails that were accepted; to be named at RCPT uses up no share, or anyone could use it up."""
+        if self._limits.alias_rate:
+            for alias_id in alias_ids:
+                self._row.tick(alias_id.encode())
 
     async def reserve(self, octets: int) -> None:
         """

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
+from mailchute.blocks import Blocks, canonical, kind_of
 from mailchute.envelope import Path as Mailbox
 from mailchute.errors import BadSetting
 from mailchute.eventlog import EventLog
-from mailchute.settings import Network
-
-from smtp_ingress.admission import is_in
 
 
 class Blocklist:
@@ -25,21 +22,16 @@ class Blocklist:
     def __init__(self, file: Path | None, *, log: EventLog) -> None:
         self._file = file
         self._log = log
-        self._networks: tuple[Network, ...] = ()
-        self._names: frozenset[str] = frozenset()
+        self._blocks = Blocks()
         self._read_at = 0
         if file is not None:
             self._read(file)
 
     def has_client(self, client_ip: str) -> bool:
-        return is_in(client_ip, self._networks)
+        return self._blocks.has_client(client_ip)
 
     def has_sender(self, sender: Mailbox) -> bool:
-        if not self._names:
-            return False
-        labels = sender.domain.split(".")
-        domains = {".".join(labels[index:]) for index in range(len(labels))}
-        return not self._names.isdisjoint(domains | {str(sender).lower()})
+        return self._blocks.has_sender(sender)
 
     def refresh(self) -> None:
         """Read the file again if it changed; a mistake in it leaves the list in use."""
@@ -48,26 +40,23 @@ class Blocklist:
         try:
             if self._file.stat().st_mtime_ns != self._read_at:
                 self._read(self._file)
-                self._log.info("blocklist-loaded", count=len(self._networks) + len(self._names))
+                self._log.info("blocklist-loaded", count=len(self._blocks))
         except (OSError, BadSetting) as error:
             self._log.error("blocklist-refused", reason=str(error))
 
     def _read(self, file: Path) -> None:
-        networks: list[Network] = []
-        names: list[str] = []
+        entries: list[tuple[str, str]] = []
         self._read_at = file.stat().st_mtime_ns
-        for number, line in enumerate(file.read_text().splitlines(), 1):
-            entry = line.partition("#")[0].strip().lower()
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+            text = line.partition("#")[0].strip()
+            if not text:
+                continue
+            kind = kind_of(text)
             try:
-                if entry[:1].isdecimal() or ":" in entry:
-                    networks.append(ipaddress.ip_network(entry))
-                elif entry and not any(character.isspace() for character in entry):
-                    names.append(entry.removeprefix("@"))
-                elif entry:
-                    raise ValueError
+                entries.append((kind, canonical(kind, text)))
             except ValueError as error:
                 raise BadSetting(
                     f"MAILCHUTE_BLOCKLIST_FILE is {str(file)!r}: line {number}: "
-                    "expected a network, a domain or an address"
+                    f"expected a network, a domain or an address; {error}"
                 ) from error
-        self._networks, self._names = tuple(networks), frozenset(names)
+        self._blocks = Blocks(entries)

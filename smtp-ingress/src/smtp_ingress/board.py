@@ -111,15 +111,19 @@ class Row:
     def tick(self, name: bytes) -> float:
         """Count one event of this name, and return how many there were in the last minute."""
         bucket = bucket_of(name)
-        passed = self._clock() / WINDOW_S
-        window = int(passed)
+        window = int(self._clock() / WINDOW_S)
         at = self._start + _RATES + bucket * RATE_CELLS
         if self._cells[at] != window:
             self._cells[at + 2] = self._cells[at + 1] if self._cells[at] == window - 1 else 0
             self._cells[at + 1] = 0
             self._cells[at] = window
         self._cells[at + 1] += 1
-        return self._board.rate(bucket, window, 1 - (passed - window))
+        return self.rate(name)
+
+    def rate(self, name: bytes) -> float:
+        """Return how many events of this name there were in the last minute."""
+        passed = self._clock() / WINDOW_S
+        return self._board.rate(bucket_of(name), int(passed), 1 - (passed - int(passed)))
 
 
 def bucket_of(name: bytes) -> int:

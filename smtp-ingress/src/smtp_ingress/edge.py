@@ -6,8 +6,10 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
+from mailchute.alias import AliasSnapshot
 from mailchute.envelope import Path
 from mailchute.errors import MailchuteError
 from mailchute.eventlog import EventLog
@@ -20,10 +22,12 @@ from smtp_ingress.blocklist import Blocklist
 from smtp_ingress.board import Row
 from smtp_ingress.dnsbl import DnsLists
 from smtp_ingress.intake import Intake, ObjectWriter
+from smtp_ingress.owner import check_standing
 from smtp_ingress.recipients import Recipients
 from smtp_ingress.replies import Refused
 from smtp_ingress.room import room_of
 from smtp_ingress.settings import Settings
+from smtp_ingress.transaction import Transaction
 
 
 class Stock(Protocol):
@@ -75,6 +79,25 @@ class Edge:
         if sender is not None and self.blocklist.has_sender(sender):
             raise Refused(replies.SENDER_BLOCKED)
 
+    async def check_recipient(
+        self, path: Path, alias: AliasSnapshot, begun: Transaction, *, client_ip: str
+    ) -> None:
+        """
+        Raises:
+            Refused: Its owner does not want the mail, or the alias has had enough for now.
+            DirectoryUnavailable: It is not known in time.
+        """
+        check_standing(
+            await self.recipients.standing(path, alias),
+            client_ip=client_ip,
+            reverse_path=begun.reverse_path,
+            declared_octets=begun.declared_octets,
+            now=datetime.now(UTC),
+        )
+        others = (other for named, other in begun.recipients.items() if named != path)
+        waiting = sum(other.alias_id == alias.alias_id for other in others)
+        self.admission.check_alias(alias.alias_id, waiting)
+
     async def open_intake(self, drafts: list[Draft], declared_octets: int | None) -> Intake:
         """
         Return where the content goes; `release` must follow.
@@ -116,6 +139,7 @@ class Edge:
         reply = await asyncio.shield(task)
         self.row.count("accept_seconds_micro", int((loop.time() - began_at) * 1e6))
         self.row.count("accepted", len(drafts))
+        self.admission.count_mails(each.alias.alias_id for each in drafts)
         self.row.count("content_octets", intake.size_octets)
         return reply
 

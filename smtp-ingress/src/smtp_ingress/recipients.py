@@ -1,14 +1,16 @@
-"""Who a forward-path belongs to, and whether mail for it may come in."""
+"""Who a forward-path belongs to, whether mail for it may come in, and how its owner stands."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mailchute.alias import AliasSnapshot
 from mailchute.envelope import Path
 from mailchute.errors import DirectoryUnavailable
+from mailchute.standing import Standing
 
 from smtp_ingress.address import is_relay_attempt, path_of
 from smtp_ingress.replies import MODE_UNAVAILABLE, NO_RELAY, NO_SUCH_USER, PROTECTED, Refused
@@ -16,6 +18,8 @@ from smtp_ingress.replies import MODE_UNAVAILABLE, NO_RELAY, NO_SUCH_USER, PROTE
 OFFICES = frozenset({"postmaster", "abuse"})  # RFC 5321, 4.5.1; RFC 2142, 4 and 5
 FIND_S = 10.0  # what a client waits for the database before it is told to come again
 THREADS = 4
+Key = TypeVar("Key")
+Answer = TypeVar("Answer")
 
 
 class Directory(Protocol):
@@ -24,6 +28,8 @@ class Directory(Protocol):
     def cached(self, path: Path) -> AliasSnapshot | None: ...
     def find(self, path: Path) -> AliasSnapshot | None: ...
     def serves(self, domain: str) -> bool: ...
+    def cached_standing(self, account_id: str) -> Standing | None: ...
+    def standing(self, account_id: str) -> Standing | None: ...
 
 
 class Recipients:
@@ -61,33 +67,57 @@ class Recipients:
         """
         alias = self._directory.cached(path)
         if alias is None:
-            loop = asyncio.get_running_loop()
-            try:
-                async with asyncio.timeout(FIND_S):
-                    alias = await loop.run_in_executor(self._threads, self._find, path)
-            except TimeoutError as error:
-                raise DirectoryUnavailable("no answer in time") from error
+            alias = await self._asked(self._find, path)
         if alias.mode != "async":
             raise Refused(MODE_UNAVAILABLE)
-        if alias.address.startswith("*@") and path.local_part.lower() not in OFFICES:
+        if alias.address.startswith("*@") and not is_office(path):
             if path.local_part.lower() in self._protected:
                 raise Refused(PROTECTED)
             if is_relay_attempt(path.local_part):
                 raise Refused(NO_RELAY)
         return alias
 
+    async def standing(self, path: Path, alias: AliasSnapshot) -> Standing | None:
+        """
+        Return how the alias's owner stands.
+
+        Returns:
+            None where nothing is known of it, or nothing of it counts: postmaster@ and abuse@ are for
+            those who are refused elsewhere (RFC 5321, 4.5.1; RFC 2142, 2).
+
+        Raises:
+            DirectoryUnavailable: The database does not answer in time.
+        """
+        if is_office(path):
+            return None
+        known = self._directory.cached_standing(alias.account_id)
+        return known or await self._asked(self._directory.standing, alias.account_id)
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _asked(self, ask: Callable[[Key], Answer], key: Key) -> Answer:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(FIND_S):
+                return await loop.run_in_executor(self._threads, ask, key)
+        except TimeoutError as error:
+            raise DirectoryUnavailable("no answer in time") from error
 
     def _find(self, path: Path) -> AliasSnapshot:
         alias = self._directory.find(path)
         if alias is not None:
             return alias
         is_ours = path.domain == self._hostname or self._directory.serves(path.domain)
-        if is_ours and self._postmaster is not None and path.local_part.lower() in OFFICES:
+        if is_ours and self._postmaster is not None and is_office(path):
             alias = self._directory.cached(self._postmaster) or self._directory.find(self._postmaster)
             if alias is None:
                 # The operator promised this mailbox, so it is our mistake and not the client's.
                 raise DirectoryUnavailable("MAILCHUTE_POSTMASTER_ALIAS names no alias")
             return alias
         raise Refused(NO_SUCH_USER if is_ours else NO_RELAY)
+
+
+def is_office(path: Path) -> bool:
+    """Return whether this mailbox is one that every domain has to have."""
+    return path.local_part.lower() in OFFICES

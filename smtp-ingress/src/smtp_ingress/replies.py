@@ -69,6 +69,10 @@ PROTECTED = "550 5.7.1 this address takes no mail"
 TLS_REQUIRED = "530 5.7.0 this recipient wants TLS: send STARTTLS first"
 NOT_FITTING = "452 4.5.3 send this recipient in a transaction of its own"
 TOO_MANY_RECIPIENTS = "452 4.5.3 too many recipients, send the rest in another transaction"
+CLIENT_UNWANTED = "550 5.7.1 the owner of this address blocks mail from {client}"
+SENDER_UNWANTED = "550 5.7.1 the owner of this address blocks this sender"
+OVER_QUOTA = "452 4.2.2 this recipient has had all its mails of this month, try again later"
+TOO_BIG_FOR_RECIPIENT = "552 5.3.4 a mail for this recipient may have {limit} octets"
 MODE_UNAVAILABLE = "451 4.3.5 this address cannot be served now"
 
 # Content.

@@ -125,10 +125,11 @@ class Session(Hello):
             await self._heed_lists()
         limit = self.edge.settings.limits.recipients
         try:
-            alias = await self._transaction.add(
+            path, alias = await self._transaction.find(
                 arg, self.edge.recipients, limit=limit, has_tls=self.tls is not None
             )
-            self.edge.admission.check_alias(alias.alias_id)
+            await self.edge.check_recipient(path, alias, self._transaction, client_ip=self.client_ip)
+            self._transaction.recipients[path] = alias
         except Refused:
             self.edge.row.count("recipients_refused")
             raise

@@ -53,11 +53,11 @@ class Transaction:
         """The mode that the first recipient fixed."""
         return next((alias.mode for alias in self.recipients.values()), None)
 
-    async def add(
+    async def find(
         self, text: str | None, recipients: Recipients, *, limit: int, has_tls: bool
-    ) -> AliasSnapshot:
+    ) -> tuple[Path, AliasSnapshot]:
         """
-        Take the argument of a RCPT, and return its alias.
+        Return whom the argument of a RCPT names; who is to have the mail goes into `recipients`.
 
         Raises:
             Refused: The mail cannot go there.
@@ -71,8 +71,7 @@ class Transaction:
             raise Refused(TLS_REQUIRED)
         if self.mode not in (None, alias.mode):
             raise Refused(NOT_FITTING)
-        self.recipients[path] = alias
-        return alias
+        return path, alias
 
     def drafts(self, client: Client, *, hostname: str, now: datetime) -> list[Draft]:
         """Return one mail object for each recipient, waiting for its content."""

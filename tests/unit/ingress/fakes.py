@@ -27,6 +27,7 @@ class FakeDirectory:
     def __init__(self, *aliases):
         self.aliases = {alias.address: alias for alias in aliases}
         self.known = {}
+        self.standings = {}
         self.is_away = False
         self.read_count = 0
 
@@ -43,6 +44,12 @@ class FakeDirectory:
         if self.is_away:
             raise DirectoryUnavailable("away")
         return any(address.endswith(f"@{domain}") for address in self.aliases)
+
+    def cached_standing(self, account_id):
+        return self.standings.get(account_id)
+
+    def standing(self, account_id):
+        return self.standings.get(account_id)
 
 
 class FakePublisher:

@@ -19,7 +19,8 @@ def add(transaction, *texts, limit=100, has_tls=False):
         )
         try:
             for text in texts:
-                await transaction.add(text, recipients, limit=limit, has_tls=has_tls)
+                path, alias = await transaction.find(text, recipients, limit=limit, has_tls=has_tls)
+                transaction.recipients[path] = alias
         finally:
             recipients.close()
 
