@@ -42,6 +42,8 @@ def main() -> None:
         other = [name for name in score.misses if name not in REASONS]
         if other:
             print(f"    missed: {counted(other)}")
+        if score.uncounted:
+            print(f"    not counted, its message is not in the corpus: {counted(score.uncounted)}")
 
 
 if __name__ == "__main__":

@@ -79,8 +79,8 @@ def _says_something(octets: bytes, message: Any) -> bool:
 
 
 def bounces() -> Score:
-    """Return how many bounces are known for what they are, with a recipient."""
-    score = Score("bounces with a recipient")
+    """Return how many bounces are known for what they are; the two that name nobody name the mail."""
+    score = Score("bounces known as such")
     for path in sorted((CORPUS / "bounces/flufl").glob("*.txt")):
         root, bodies = _opened(path)
         found = bounce_of(root, _text(bodies), is_null_reverse_path=False)

@@ -22,6 +22,7 @@ class Score:
     of: int = 0
     right: dict[str, int] = field(default_factory=dict)
     misses: list[str] = field(default_factory=list)  # ours
+    uncounted: list[str] = field(default_factory=list)  # a truth is there, the message it is about is not
 
     def add(self, case: str, truth: object, readings: dict[str, object]) -> None:
         """Count one case; `readings` holds what each reader made of it."""

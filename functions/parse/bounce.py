@@ -4,111 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from mailchute.payload import Bounce, BouncedRecipient, OriginalMail
 
-from .bounce_text import recipients_in
+from .bounce_reason import SOFT_REASONS, reason_of
+from .bounce_text import recipients_in, says_delayed, says_undelivered
 from .entity import Entity
 from .header_section import HeaderSection, read_header_section
 from .message import message_id_of
 from .words import text_of, unfolded
 
 RECIPIENTS_MAX_COUNT = 100
+_ACTIONS = frozenset(("failed", "delayed", "delivered", "relayed", "expanded"))  # RFC 3464, 2.3.3
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 _REPLY_CODE = re.compile(r"(?<![\d.])([45])(\d\d)[ \-](?!\d{1,3}\.\d)")
-
-
-class _Reason(NamedTuple):
-    """What a failure comes down to."""
-
-    name: str
-    codes: re.Pattern[str]  # enhanced status codes (RFC 3463, 3)
-    words: re.Pattern[str]  # what the diagnostics of common servers say
-
-
-def _reason_of(name: str, codes: str, *words: str) -> _Reason:
-    return _Reason(name, re.compile(rf"(?:{codes})\Z"), re.compile("|".join(words), re.IGNORECASE))
-
-
-_REASONS = (
-    _reason_of(
-        "mailbox-full",
-        r"[45]\.2\.2",
-        r"quota",
-        r"mailbox (?:is )?full",
-        r"over (?:its|the) (?:limit|storage)",
-        r"insufficient (?:disk|system)",
-        r"exceeded storage",
-    ),
-    _reason_of(
-        "no-such-user",
-        r"5\.1\.[136]|5\.1\.10|5\.2\.1",
-        r"user unknown",
-        r"unknown user",
-        r"no such (?:user|person|recipient|mailbox|local)",
-        r"does ?n[o']t exist",
-        r"does not have an? .{0,30}account",
-        r"no mailbox",
-        r"not (?:our|a valid) (?:customer|user|mailbox|recipient)",
-        r"invalid (?:recipient|mailbox|user|address)",
-        r"(?:mailbox|recipient|address|user|account).{0,30}(?:unavailable|not found|unknown|rejected)",
-        r"(?:mailbox|recipient|address|user|account).{0,30}(?:disabled|inactive|suspended)",
-        r"unrouteable address",
-        r"not listed",
-        r"no longer",
-        r"unknown (?:address|recipient|local)",
-        r"bad (?:address|destination)",
-    ),
-    _reason_of(
-        "no-such-domain",
-        r"5\.1\.2|5\.4\.4|5\.1\.8",
-        r"host (?:not found|unknown)",
-        r"domain (?:not found|does not exist)",
-        r"name (?:service|server) error",
-        r"couldn'?t find any host",
-        r"no mx",
-        r"unknown (?:host|domain)",
-        r"illegal host",
-    ),
-    _reason_of(
-        "too-big",
-        r"5\.3\.4|5\.2\.3",
-        r"too (?:large|big)",
-        r"exceeds (?:the )?(?:maximum|size)",
-        r"message size",
-    ),
-    _reason_of(
-        "unreachable",
-        r"[45]\.4\.[12367]|4\.\d\.\d",
-        r"timed? ?out",
-        r"connection (?:refused|lost|reset)",
-        r"could ?n[o']t (?:connect|establish)",
-        r"no route",
-        r"unreachable",
-        r"too long",
-        r"delayed",
-        r"try again",
-        r"temporar",
-        r"retry",
-        r"wasn't able to establish",
-    ),
-    _reason_of(
-        "policy",
-        r"5\.7\.\d+",
-        r"spam",
-        r"blocked",
-        r"blacklist",
-        r"block ?list",
-        r"policy",
-        r"denied",
-        r"rejected",
-        r"not (?:allowed|permitted|authorized|accepting)",
-        r"relay",
-        r"virus",
-    ),
-)
-_SOFT_REASONS = frozenset(("mailbox-full", "unreachable"))
 
 
 def bounce_of(root: Entity, text: str, *, is_null_reverse_path: bool) -> Bounce | None:
@@ -119,19 +29,33 @@ def bounce_of(root: Entity, text: str, *, is_null_reverse_path: bool) -> Bounce 
         text: The mail's text, looked at when it holds no machine-readable part.
         is_null_reverse_path: Whether the envelope says it is a notification.
     """
+    root = _unwrapped(root)
     leaves = list(root.leaves())
     recipients = list(_from_status(leaves))
     if not recipients:
-        recipients = [
-            recipient(address, "failed", None, diagnostic)
-            for address, diagnostic in recipients_in(
-                root.section, text, is_null_reverse_path=is_null_reverse_path
-            )
-        ]
+        found = recipients_in(
+            root.section,
+            text,
+            is_null_reverse_path=is_null_reverse_path,
+            is_declared=root.parameters.get("report-type", "").lower() == "delivery-status",
+        )
+        action = "delayed" if says_delayed(text) else "failed"
+        recipients = [recipient(address, action, None, diagnostic) for address, diagnostic in found]
     recipients = [each for each in recipients if each.action in ("failed", "delayed")]
-    if not recipients:
+    original = _returned(leaves)
+    is_nameless = not recipients and original is not None and says_undelivered(root.section, text)
+    if not recipients and not is_nameless:
         return None
-    return Bounce(recipients=tuple(recipients[:RECIPIENTS_MAX_COUNT]), original=_original(leaves, text))
+    return Bounce(
+        recipients=tuple(recipients[:RECIPIENTS_MAX_COUNT]), original=original or _original_in(text)
+    )
+
+
+def _unwrapped(root: Entity) -> Entity:
+    """Return the notification inside, where a gateway has put all of it into a copy of its own header."""
+    own_id = message_id_of(root.section)
+    inside = (leaf.children[0] for leaf in root.leaves() if leaf.is_mail and leaf.children)
+    return next((each for each in inside if own_id and message_id_of(each.section) == own_id), root)
 
 
 def recipient(
@@ -139,8 +63,8 @@ def recipient(
 ) -> BouncedRecipient:
     """Return the recipient with the verdict that its status and diagnostic add up to."""
     status = status or _status_in(diagnostic or "")
-    reason = _reason(status, diagnostic or "")
-    is_soft = action == "delayed" or reason in _SOFT_REASONS or bool(status and status.startswith("4"))
+    reason = reason_of(status, diagnostic or "")
+    is_soft = action == "delayed" or reason in SOFT_REASONS or bool(status and status.startswith("4"))
     kind: Literal["hard", "soft"] = "soft" if is_soft else "hard"
     return BouncedRecipient(
         address=address, action=action, status=status, diagnostic=diagnostic, type=kind, reason=reason
@@ -155,13 +79,19 @@ def _from_status(leaves: list[Entity]) -> Iterator[BouncedRecipient]:
             address = _typed(block.first("final-recipient")) or _typed(block.first("original-recipient"))
             if not address:
                 continue
-            action = unfolded(block.first("action") or b"").split(" ")[0].lower() or None
-            status = _STATUS.search(unfolded(block.first("status") or b""))
-            diagnostic = _typed(block.first("diagnostic-code")) or None
-            # X-Actual-Recipient is no standard, and the address that matters where a list expanded.
-            yield recipient(
-                address.strip("<> "), action or "failed", status[0] if status else None, diagnostic
-            )
+            status_text = unfolded(block.first("status") or b"")
+            status = _STATUS.search(status_text)
+            code = status[0] if status else None
+            diagnostic = _typed(block.first("diagnostic-code")) or (status_text if code is None else None)
+            action = unfolded(block.first("action") or b"").split(" ")[0].lower()
+            yield recipient(address.strip("<> "), _known_action(action, code), code, diagnostic or None)
+
+
+def _known_action(word: str, status: str | None) -> str:
+    """Return the action; "failure", "error" or none at all say that it failed, unless the status says 2."""
+    if word in _ACTIONS:
+        return word
+    return "delivered" if status is not None and status.startswith("2") else "failed"
 
 
 def status_blocks(octets: bytes) -> Iterator[HeaderSection]:
@@ -192,16 +122,8 @@ def _status_in(diagnostic: str) -> str | None:
     return None
 
 
-def _reason(status: str | None, diagnostic: str) -> str:
-    if status:
-        for name, codes, _ in _REASONS:
-            if codes.match(status):
-                return name
-    return next((name for name, _, words in _REASONS if words.search(diagnostic)), "other")
-
-
-def _original(leaves: list[Entity], text: str) -> OriginalMail:
-    """Return what is known of the mail that bounced: from the part that returns it, or the text below."""
+def _returned(leaves: list[Entity]) -> OriginalMail | None:
+    """Return what the part that returns the mail says of it; None where no part does."""
     for leaf in leaves:
         if leaf.is_mail and leaf.children:
             section = leaf.children[0].section
@@ -212,6 +134,11 @@ def _original(leaves: list[Entity], text: str) -> OriginalMail:
         return OriginalMail(
             message_id=message_id_of(section), subject=text_of(section.first("subject") or b"")
         )
+    return None
+
+
+def _original_in(text: str) -> OriginalMail:
+    """Return what is known of the mail that bounced from the header fields that the text repeats."""
     message_id = re.search(r"^\s{0,4}message-id:\s*(<[^<>\s]{1,995}>)", text, re.IGNORECASE | re.MULTILINE)
     subject = re.search(r"^\s{0,4}subject:[ \t]*([^\n]{1,998})", text, re.IGNORECASE | re.MULTILINE)
     return OriginalMail(

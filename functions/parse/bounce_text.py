@@ -24,7 +24,8 @@ _SUBJECT = re.compile(
     r"|user unknown|permanent.{0,20}(?:failure|error)"
     r"|unzustellbar|nicht zustellbar|échec|non remis|no se (?:puede|pudo) entregar"
     r"|mancato recapito|warning:|bounced|"
-    r"account (?:closed|no longer)|invalid (?:address|recipient)|unable to deliver|delivery$",
+    r"account (?:closed|no longer)|invalid (?:address|recipient)|unable to deliver|delivery$"
+    r"|失败|失敗|无法|無法|退信|退回|エラー|不明|届け|配信不能|반송|недоставлен|не доставлено",
     re.IGNORECASE,
 )
 _COPY = re.compile(
@@ -42,23 +43,37 @@ _ADDRESS = re.compile(
 )
 _FAILED = re.compile(
     r"\b[45]\d\d\b|\b[45]\.\d\.\d|unknown|fail|could not|couldn't|cannot|can't|unable"
-    r"|not (?:be )?(?:deliver|found|exist|listed|valid)"
+    r"|not (?:yet )?(?:be(?:en)? )?(?:deliver|found|exist|listed|valid)"
     r"|doesn't|does not|no such|quota|full|rejected|refused|error|disabled|invalid|undeliver"
-    r"|recipient|following address|no longer|bounced|wasn't",
+    r"|recipient|following address|no longer|bounced|wasn't|did ?n[o']t|not known|problems?\b"
+    r"|失败|失敗|无法|無法|エラー|不明|届け",
     re.IGNORECASE,
 )
+_DELAYED = re.compile(
+    r"not yet been delivered|delivery attempts will continue"
+    r"|(?:will|are) (?:keep |continue to |still )?(?:be )?(?:retried|retry|trying)|continue to (?:try|retry)|warning message only|do not need to resend"
+    r"|this is (?:only )?a warning",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(r"\s*(?:re|fwd?|aw|wg|sv|vs|tr|rv)\s*:", re.IGNORECASE)  # a person wrote about one
 _LOOK_CHARACTERS = 400  # around an address, for the words that say it failed
 RECIPIENTS_MAX_COUNT = 50
 
 
 def recipients_in(
-    section: HeaderSection, text: str, *, is_null_reverse_path: bool
+    section: HeaderSection, text: str, *, is_null_reverse_path: bool, is_declared: bool = False
 ) -> Iterator[tuple[str, str]]:
-    """Yield address and diagnostic for each recipient that this mail says it did not reach."""
+    """
+    Yield address and diagnostic for each recipient that this mail says it did not reach.
+
+    Args:
+        is_null_reverse_path: Whether the envelope says it is a notification.
+        is_declared: Whether its Content-Type says it is a delivery status notification.
+    """
     failed = text_of(section.first("x-failed-recipients") or b"")
-    sender, subject = text_of(section.first("from") or b""), text_of(section.first("subject") or b"")
-    is_daemon = bool(_DAEMON.search(sender)) or is_null_reverse_path
-    is_told = _SUBJECT.search(subject) or (is_daemon and _SUBJECT.search(text[:2_000]))
+    subject = text_of(section.first("subject") or b"")
+    is_daemon = bool(_DAEMON.search(text_of(section.first("from") or b""))) or is_null_reverse_path
+    is_told = is_declared or _SUBJECT.search(subject) or (is_daemon and _SUBJECT.search(text[:2_000]))
     if not failed and not (is_told and (is_daemon or _FAILED.search(text[:2_000]))):
         return
     text = text[:TEXT_MAX_CHARACTERS]
@@ -79,9 +94,33 @@ def recipients_in(
         if is_other or len(seen) >= RECIPIENTS_MAX_COUNT:
             continue
         at = match.start()
-        if _FAILED.search(told, max(0, at - _LOOK_CHARACTERS), at + _LOOK_CHARACTERS):
+        if _FAILED.search(told, *_context_of(told, at)):
             seen.add(address.lower())
             yield address, _around(told, at)
+
+
+def says_undelivered(section: HeaderSection, text: str) -> bool:
+    """Say whether this mail tells that another one was not delivered, though it may name nobody."""
+    subject = text_of(section.first("subject") or b"")
+    is_told = _SUBJECT.search(subject) and not _ANSWER.match(subject)
+    return bool(is_told and _SUBJECT.search(text[:2_000]))
+
+
+def says_delayed(text: str) -> bool:
+    """Say whether this notice is about a mail that is still being tried."""
+    return bool(_DELAYED.search(text[:2_000]))
+
+
+def _context_of(text: str, at: int) -> tuple[int, int]:
+    """Return where to look for words of failure about an address: its list and what introduces it, or near."""
+    low, high = max(0, at - _LOOK_CHARACTERS), at + _LOOK_CHARACTERS
+    paragraph = text.rfind("\n\n", low, at)
+    begins = max(low, text.rfind("\n\n", low, paragraph)) if paragraph >= 0 else low
+    introduction = text[begins : max(begins, paragraph)].rstrip()
+    if not introduction.endswith(":") or "@" in introduction:
+        return low, high
+    ends = text.find("\n\n", at, high)
+    return begins, ends if ends >= 0 else high
 
 
 def _around(text: str, at: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
@@ -16,6 +17,10 @@ from .bodies import Part
 EVENTS_MAX_COUNT = 50
 ATTENDEES_MAX_COUNT = 500
 CALENDAR_MAX_OCTETS = 256 * 1024
+NESTING_MAX_COUNT = 8  # VCALENDAR, VEVENT, VALARM make three; the library reads them recursively
+_LINE_ENDS = re.compile(r"\r*\n|\r+")
+_FOLD = re.compile(r"\n[ \t]")  # RFC 5545, 3.1
+_CONTENT_LINE = re.compile(r"[A-Za-z0-9-]+[;:]")
 _TYPES = frozenset(("text/calendar", "application/ics", "application/calendar"))
 
 
@@ -41,7 +46,7 @@ def read_calendar(text: str, method: str | None = None) -> list[CalendarEvent]:
     """
     events: list[CalendarEvent] = []
     try:
-        for calendar in Calendar.from_ical(text, multiple=True):
+        for calendar in Calendar.from_ical(tidied(text), multiple=True):
             own_method = calendar.get("method")
             named = str(own_method or method or "").upper() or None
             events.extend(
@@ -50,6 +55,31 @@ def read_calendar(text: str, method: str | None = None) -> list[CalendarEvent]:
     except Exception:  # noqa: BLE001 - the library raises whatever it meets; the calendar is attached anyway
         return events
     return events
+
+
+def tidied(text: str) -> str:
+    """
+    Return the calendar with what is broken about its lines left out: lines that are no property, ends
+    that nothing began; what is not ended is ended. The library refuses the whole otherwise.
+    """
+    kept: list[str] = []
+    open_names: list[str] = []
+    for line in _FOLD.sub("", _LINE_ENDS.sub("\n", text)).split("\n"):
+        if _CONTENT_LINE.match(line) is None:
+            continue
+        keyword, _, name = line.partition(":")
+        keyword, name = keyword.upper(), name.strip().upper()
+        if keyword == "BEGIN":
+            if len(open_names) == NESTING_MAX_COUNT:
+                break
+            open_names.append(name)
+        elif keyword == "END":
+            if not open_names or open_names[-1] != name:
+                continue
+            open_names.pop()
+        kept.append(line)
+    kept.extend(f"END:{name}" for name in reversed(open_names))
+    return "\r\n".join(kept) + "\r\n"
 
 
 def _event(component: Any, method: str | None) -> CalendarEvent:

@@ -133,14 +133,14 @@ class _Reader:
             self._is_in_angle = False
             self.blame("an angle bracket without its pair")
         if draft.address is None:
-            email, name = "".join(draft.phrase).strip(), " ".join(draft.comments)
+            email, name = "".join(draft.phrase).strip(), _comments_of(draft)
         else:
-            email, name = "".join(draft.address).strip(), _name_of(draft.phrase) or " ".join(draft.comments)
+            email, name = "".join(draft.address).strip(), _name_of(draft.phrase) or _comments_of(draft)
             if not draft.is_named:
                 self.blame("a display name that could be read as an address")
         if not email and not name:
             return
-        shown = " ".join(decode_words(name).split())
+        shown = _BLANK.sub(" ", decode_words(name)).strip()
         if "=?" in name and not {"<", ">"}.isdisjoint(shown):
             self.blame("an encoded display name that hides an address")
         if not _ADDRESS.fullmatch(email) or "=?" in email or not (self.is_utf8 or email.isascii()):
@@ -151,8 +151,25 @@ class _Reader:
 
 
 def _name_of(phrase: list[str]) -> str:
-    """Return the display name with its quotation undone (RFC 5322, 3.2.4)."""
-    return "".join(_QUOTED_PAIR.sub(r"\1", t[1:-1]) if t[:1] == '"' else t for t in phrase).strip()
+    """
+    Return the display name with its quotation undone (RFC 5322, 3.2.4).
+
+    White space between words counts as one blank; within quotation marks it is part of the name, but
+    for the line ends of folds.
+    """
+    return "".join(_unquoted(token) for token in phrase).strip()
+
+
+def _unquoted(token: str) -> str:
+    if token[:1] == '"':
+        return _QUOTED_PAIR.sub(r"\1", _FOLD.sub("", token[1:-1]))
+    return " " if token.isspace() else token
+
+
+def _comments_of(draft: _Draft) -> str:
+    return " ".join(" ".join(draft.comments).split())
 
 
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_BLANK = re.compile(r"\s")

@@ -8,6 +8,7 @@ import json
 
 import pytest
 from linkify_it import LinkifyIt
+from mailchute.payload import Bounce
 
 from functions.parse.bodies import sort_leaves
 from functions.parse.bounce import bounce_of, recipient
@@ -182,6 +183,21 @@ def test_an_invitation_says_who_answered_what() -> None:
     assert [(each.email, each.partstat) for each in event.attendees] == [("a@b.test", "ACCEPTED")]
 
 
+@pytest.mark.parametrize(
+    ("text", "summaries"),
+    [
+        ("BEGIN:VEVENT\nSUMMARY:a", ["a"]),
+        ("BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:a\nEND:VEVENT\nBEGIN:VEVENT\nSUMMARY:b", ["a", "b"]),
+        ("BEGIN:VCALENDAR\nX\nBEGIN:VEVENT\nno property\nSUMMARY:a\nEND:VEVENT\nEND:VCALENDAR", ["a"]),
+        ("BEGIN:VCALENDAR\r\r\nBEGIN:VEVENT\r\r\nSUMMARY:a\r\r\n b\r\r\nEND:VEVENT\r\r\n", ["ab"]),
+        ("END:VEVENT\nBEGIN:VEVENT\nEND:VALARM\nSUMMARY:a\nEND:VEVENT\nEND:VEVENT", ["a"]),
+        ("BEGIN:VEVENT\n" * 1_000, [None] * 8),
+    ],
+)
+def test_what_is_broken_about_a_calendar_does_not_cost_its_events(text: str, summaries: list[str]) -> None:
+    assert [event.summary for event in read_calendar(text)] == summaries
+
+
 @pytest.mark.parametrize("text", ["", "x", "BEGIN:VCALENDAR", "BEGIN:VEVENT\nDTSTART:x\nEND:VEVENT"])
 def test_a_broken_calendar_gives_what_can_be_read_of_it(text: str) -> None:
     assert all(event.start is None for event in read_calendar(text))
@@ -247,6 +263,86 @@ def test_a_failure_comes_down_to_a_reason(
 ) -> None:
     bounced = recipient("a@b.test", "failed", status, diagnostic)
     assert (bounced.type, bounced.reason) == (kind, reason)
+
+
+def free_bounce(mail: str) -> Bounce | None:
+    root = read_mail(mail.encode())
+    text = "\n".join(slot.text or "" for slot in sort_leaves(root).slots)
+    return bounce_of(root, text, is_null_reverse_path=False)
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "found"),
+    [
+        ("failure", "553 Exceeded maximum inbound message size", [("failed", "5.0.0", "hard", "too-big")]),
+        ("error", "5.0.0", [("failed", "5.0.0", "hard", "other")]),
+        ("", "4.4.7", [("failed", "4.4.7", "soft", "unreachable")]),
+        ("sent", "2.0.0", []),
+    ],
+)
+def test_an_action_that_no_standard_knows_is_a_failure_unless_the_status_says_else(
+    action: str, status: str, found: list[tuple[str, str, str, str]]
+) -> None:
+    bounce = free_bounce(
+        "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n"
+        f"Final-Recipient: rfc822; a@b.test\nAction: {action}\nStatus: {status}\n"
+    )
+    told = [] if bounce is None else bounce.recipients
+    assert [(each.action, each.status, each.type, each.reason) for each in told] == found
+
+
+RETURNED = "--x\nContent-Type: message/rfc822\n\nMessage-ID: <1@c.test>\nSubject: hello\n\nhello\n--x--\n"
+
+
+def test_a_bounce_that_names_nobody_names_the_mail() -> None:
+    head = "From: gateway@b.test\nContent-Type: multipart/mixed; boundary=x\n"
+    text = "\n--x\n\nThe following mail could not be delivered.\n"
+    bounce = free_bounce(f"{head}Subject: Mail could not be delivered\n{text}{RETURNED}")
+    assert bounce is not None
+    assert (bounce.recipients, bounce.original.message_id) == ((), "<1@c.test>")
+    assert free_bounce(f"{head}Subject: Fwd: Mail could not be delivered\n{text}{RETURNED}") is None
+    assert free_bounce(f"{head}Subject: Mail could not be delivered\n{text}--x--\n") is None
+
+
+def test_a_notification_that_a_gateway_wrapped_is_read_inside() -> None:
+    head = "Message-ID: <7@b.test>\nSubject: Delivery Status Notification (Failure)\n"
+    wrapped = (
+        f"{head}Content-Type: multipart/mixed; boundary=w\n\n--w\nContent-Type: message/rfc822\n\n"
+        f"{head}{DSN}\n--w\n\nThis message has been scanned.\n--w--\n"
+    )
+    bounce = free_bounce(wrapped)
+    assert bounce is not None
+    assert [each.address for each in bounce.recipients] == ["ada@b.test", "bob@b.test"]
+    assert free_bounce(wrapped.replace("<7@b.test>", "<8@b.test>", 1)) is None  # a person passed it on
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "found"),
+    [
+        (
+            "Warning: delayed",
+            "A mail has not yet been delivered to:\n\n  ada@b.test\n",
+            [("ada@b.test", "delayed")],
+        ),
+        ("Delivery failure", "problems\nwith ada@b.test\nUser not known\n", [("ada@b.test", "failed")]),
+        (
+            "邮件发送失败",
+            "邮件无法发送\n\n<ada@b.test>:\n\n<bob@b.test>:\n",
+            [("ada@b.test", "failed"), ("bob@b.test", "failed")],
+        ),
+        (
+            "Failed mail",
+            "ada@b.test did not match.\n\nThis may help in finding another:\n\n  bob@b.test\n\nBye",
+            [("ada@b.test", "failed")],
+        ),
+    ],
+)
+def test_bounces_in_free_text_say_who_and_whether_for_good(
+    subject: str, text: str, found: list[tuple[str, str]]
+) -> None:
+    bounce = free_bounce(f"From: MAILER-DAEMON@b.test\nSubject: {subject}\n\n{text}")
+    assert bounce is not None
+    assert [(each.address, each.action) for each in bounce.recipients] == found
 
 
 def test_a_mail_about_bounces_is_none() -> None:

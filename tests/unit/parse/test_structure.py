@@ -167,6 +167,7 @@ def test_file_names_are_safe_to_write_to_a_disk(name: str, safe: str) -> None:
 HTML = "Content-Type: text/html\n\n<b>a</b>"
 PNG = "Content-Type: image/png\n\n1"
 ICS = "Content-Type: text/calendar\n\nBEGIN:VCALENDAR"
+NAMED_HTML = "Content-Disposition: inline; filename=a.html\n" + HTML
 NAMED = "Content-Disposition: inline; filename=b.txt\n\nb"
 
 
@@ -207,6 +208,7 @@ def test_trees_are_what_mail_clients_see(mail: str, tree: object) -> None:
         (multipart("alternative", "\na", HTML, ICS), ["a"], ["<b>a</b>"], ["text/calendar"]),
         (multipart("mixed", HTML, HTML), [], ["<b>a</b>", "<b>a</b>"], []),
         (multipart("related", HTML, PNG), [], ["<b>a</b>"], ["image/png"]),
+        (multipart("alternative", NAMED, NAMED_HTML, PNG), ["b"], ["<b>a</b>"], ["image/png"]),
         (multipart("mixed", "\na", NAMED), ["a"], [], ["text/plain"]),
         ("Content-Type: multipart/mixed; boundary=x\n\nno boundary", ["no boundary"], [], []),
         ("Content-Type: message/rfc822\n\nSubject: inner\n\nx", [], [], ["message/rfc822"]),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailchute.author import FIELD_MAX_OCTETS, MAILBOX_MAX_COUNT, author_of, read_mailboxes
+from mailchute.mailboxes import read_field
 
 CLEAR = {
     "From: a@b.example": (None, "a@b.example"),
@@ -13,6 +14,10 @@ CLEAR = {
     'From: "Doe, Joe" <joe@B.Example>': ("Doe, Joe", "joe@b.example"),
     "From: Dr. J. Smith <j@x.example>": ("Dr. J. Smith", "j@x.example"),
     "From: Joe\r\n Doe\r\n\t<j@x.example>": ("Joe Doe", "j@x.example"),
+    "From: Joe  Doe <j@x.example>": ("Joe Doe", "j@x.example"),
+    'From: "Joe  Doe" <j@x.example>': ("Joe  Doe", "j@x.example"),  # 3.2.4: blanks are part of it
+    'From: "Joe,\r\n Doe" <j@x.example>': ("Joe, Doe", "j@x.example"),
+    "From: j@x.example (Joe\t  Doe)": ("Joe Doe", "j@x.example"),
     "From: =?utf-8?q?J=C3=B6?= =?utf-8?q?rg?= <j@x.example>": ("Jörg", "j@x.example"),
     "From: =?utf-8?B?w7bDtsM=?= =?utf-8?B?tg==?= <j@x.example>": ("ööö", "j@x.example"),
     "From: j@x.example (Joe Doe)": ("Joe Doe", "j@x.example"),
@@ -107,3 +112,26 @@ def test_nothing_raises_and_only_one_mailbox_is_ever_trusted(octets: bytes) -> N
     author = author_of(b"From: " + octets)
     assert author.is_ambiguous == (author.address is None)
     assert author.is_ambiguous or len(author.mailboxes) == 1
+
+
+@given(
+    st.lists(
+        st.sampled_from(['"', "<", ">", " ", "  ", "Joe", ".", ",", "@", "-", "B.example", "a"]), max_size=10
+    )
+)
+def test_a_plain_field_is_read_as_by_the_reader_of_all(pieces: list[str]) -> None:
+    body = " ".join(["", "".join(pieces) + " <joe@b-c.Example>"]).encode()
+    mailboxes, fault = read_field(body)
+    author = author_of(b"From:" + body)
+    assert author.mailboxes == mailboxes
+    if fault is None and len(mailboxes) == 1:
+        assert author.address == mailboxes[0].email
+    else:
+        assert author.is_ambiguous
+
+
+@pytest.mark.parametrize("domain", ["a..b", "-a.b", "a-.b", "a" * 64 + ".b", ".b", "b.", "a_b.c", "A.b"])
+def test_a_domain_is_read_alike_in_plain_fields(domain: str) -> None:
+    body = f" Joe <joe@{domain}>".encode()
+    assert author_of(b"From:" + body).mailboxes == read_field(body)[0]
+    assert author_of(b"From:" + body).is_ambiguous == (read_field(body)[1] is not None)
