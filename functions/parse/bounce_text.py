@@ -51,7 +51,8 @@ _FAILED = re.compile(
 )
 _DELAYED = re.compile(
     r"not yet been delivered|delivery attempts will continue"
-    r"|(?:will|are) (?:keep |continue to |still )?(?:be )?(?:retried|retry|trying)|continue to (?:try|retry)|warning message only|do not need to resend"
+    r"|(?:will|are) (?:keep |continue to |still )?(?:be )?(?:retried|retry|trying)"
+    r"|continue to (?:try|retry)|warning message only|do not need to resend"
     r"|this is (?:only )?a warning",
     re.IGNORECASE,
 )
@@ -112,7 +113,7 @@ def says_delayed(text: str) -> bool:
 
 
 def _context_of(text: str, at: int) -> tuple[int, int]:
-    """Return where to look for words of failure about an address: its list and what introduces it, or near."""
+    """Return where to look for words of failure about an address: its list and introduction, or near it."""
     low, high = max(0, at - _LOOK_CHARACTERS), at + _LOOK_CHARACTERS
     paragraph = text.rfind("\n\n", low, at)
     begins = max(low, text.rfind("\n\n", low, paragraph)) if paragraph >= 0 else low
