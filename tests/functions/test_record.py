@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from mailchute import tables, wire
@@ -96,6 +97,14 @@ def test_a_410_disables_the_endpoint_unless_its_owner_enabled_it_since(database:
             sa.select(tables.endpoint.c.disabled_at, tables.endpoint.c.disabled_reason).order_by("id")
         ).all()
     assert found == [(BEGIN + timedelta(seconds=5), "gone"), (None, None)]
+
+
+def test_two_attempts_that_share_a_place_in_the_schedule_are_both_kept(database: Database) -> None:
+    by_hand = msgspec.structs.replace(attempted(3.5, "end_1", 2, "failed", 502), id="evt_by_hand")
+    posted([attempted(3, "end_1", 2, "failed", 500), by_hand])
+    with database.read() as connection:
+        found = connection.execute(sa.select(tables.attempt.c.number, tables.attempt.c.status)).all()
+    assert sorted(tuple(row) for row in found) == [(2, 500), (2, 502)]
 
 
 def test_hostile_text_is_kept_readable_and_short(database: Database) -> None:

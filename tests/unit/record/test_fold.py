@@ -36,13 +36,21 @@ def summary(subject: str) -> MailSummary:
     )  # fmt: skip
 
 
-def outcome(result: Any, status: int | None = None) -> AttemptOutcome:
-    return AttemptOutcome(result=result, status=status, reason=f"{status}", started_at=BEGIN, duration_s=0.1)
+def outcome(result: Any, status: int | None = None, second: float = 0) -> AttemptOutcome:
+    return AttemptOutcome(
+        result=result, status=status, reason=f"{status}", started_at=BEGIN + timedelta(seconds=second),
+        duration_s=0.1,
+    )  # fmt: skip
 
 
 def attempted(second: float, endpoint: str, number: int, result: str, status: int, **fields: Any) -> Event:
     return told(
-        "attempted", second, endpoint_id=endpoint, attempt=number, outcome=outcome(result, status), **fields
+        "attempted",
+        second,
+        endpoint_id=endpoint,
+        attempt=number,
+        outcome=outcome(result, status, second),
+        **fields,
     )
 
 

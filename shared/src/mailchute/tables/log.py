@@ -76,11 +76,12 @@ attempt = sa.Table(
     metadata,
     sa.Column("mail_id", sa.Text, primary_key=True),  # first: what belongs to a mail lies together
     sa.Column("delivery_id", sa.Text, primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),  # counts from 1
+    # Its place in the schedule, from 1; what is tried again by hand before its time shares one.
+    sa.Column("number", sa.Integer, nullable=False),
     sa.Column("result", sa.Text, nullable=False),  # delivered, failed, gone, refused
     sa.Column("status", sa.Integer),
     sa.Column("reason", sa.Text, nullable=False),
-    at("started_at"),
+    sa.Column("started_at", Instant, primary_key=True),
     sa.Column("duration_s", sa.Float, nullable=False),
     sa.Column("retry_after_s", sa.Float),
     sa.Column("response", sa.Text, nullable=False),  # the first 4 KB of the answer, as text

@@ -60,6 +60,40 @@ def added() -> dict[str, tuple[sa.Column[Any], ...]]:
     }
 
 
+def key_attempts_by(column: str) -> None:
+    """Make the primary key of attempt (mail, delivery, column); of two that share one the later stays."""
+    if op.get_bind().dialect.name != "sqlite":
+        op.execute(
+            f"DELETE FROM attempt USING attempt AS later WHERE attempt.mail_id = later.mail_id "  # noqa: S608
+            f"AND attempt.delivery_id = later.delivery_id AND attempt.{column} = later.{column} "
+            "AND attempt.started_at < later.started_at"
+        )
+        op.drop_constraint("pk_attempt", "attempt")
+        op.create_primary_key("pk_attempt", "attempt", ["mail_id", "delivery_id", column])
+        return
+    columns = (
+        sa.Column("mail_id", sa.Text(), nullable=False),
+        sa.Column("delivery_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.Column("status", sa.Integer()),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.DateTime(True), nullable=False),
+        sa.Column("duration_s", sa.Float(), nullable=False),
+        sa.Column("retry_after_s", sa.Float()),
+        sa.Column("response", sa.Text(), nullable=False),
+    )
+    names = ", ".join(one.name for one in columns)
+    key = sa.PrimaryKeyConstraint("mail_id", "delivery_id", column, name="pk_attempt")
+    op.create_table("attempt_by_key", *columns, key, sqlite_with_rowid=False)
+    op.execute(
+        f"INSERT OR REPLACE INTO attempt_by_key ({names}) "  # noqa: S608 (names of our own columns)
+        f"SELECT {names} FROM attempt ORDER BY started_at"
+    )
+    op.drop_table("attempt")
+    op.rename_table("attempt_by_key", "attempt")
+
+
 def upgrade() -> None:
     for table, columns in added().items():
         for column in columns:
@@ -121,9 +155,12 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(True)),
     )
     op.create_index("ix_replay_account_id", "replay", ["account_id", "id"])
+    # Two attempts may share a number (one by hand), never the moment at which they began.
+    key_attempts_by("started_at")
 
 
 def downgrade() -> None:
+    key_attempts_by("number")
     op.drop_table("replay")
     op.drop_table("kept_answer")
     op.drop_table("account_event")
