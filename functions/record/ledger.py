@@ -17,6 +17,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from .endpoints import FAILING_S, write_endpoints
 from .fold import REASON_MAX_CHARACTERS, Ledger, cut, delivery_id_of
 from .rows import AttemptRow, DeliveryRow, EventRow, MailRow, columns_of, write
+from .usage import count_mails
 
 ID_MAX_CHARACTERS = 64  # ours have 30
 REFUSED = (DataError, IntegrityError, OverflowError)  # OverflowError: SQLite's driver, of a number
@@ -98,8 +99,11 @@ def _write(connection: sa.Connection, events: list[Event], limits: Limits) -> No
         one for one in events if one.outcome is not None and ledger.mails[one.mail_id].erased_at is None
     ]
     write(connection, [_attempt_of(one) for one in attempted])
-    # Last: what is told to accounts holds a lock until the commit.
-    account_events.add(connection, *write_endpoints(connection, events, failing_s=limits.failing_s))
+    told = [
+        *count_mails(connection, events),
+        *write_endpoints(connection, events, failing_s=limits.failing_s),
+    ]
+    account_events.add(connection, *told)  # last: it holds a lock until the commit
 
 
 def _read(connection: sa.Connection, mail_ids: set[str]) -> Ledger:

@@ -1,7 +1,7 @@
 """
 Logging as named events: one JSON object a line, the same keys each time.
 
-Keys in use: event, room, level, at, mail_id, delivery_id, endpoint_id, stage, attempt, status,
+Keys in use: event, room, level, at, account_id, mail_id, delivery_id, endpoint_id, stage, attempt, status,
 reason, duration_s, count. No addresses and no subjects above DEBUG; never a body.
 """
 

@@ -10,42 +10,34 @@ import msgspec
 import re2
 import sqlalchemy as sa
 
-from mailchute.alias import AliasSnapshot, EndpointSnapshot, Rule
+from mailchute.alias import AliasSnapshot, EndpointSnapshot
 from mailchute.endpoint import Endpoint
 from mailchute.envelope import Path
+from mailchute.kept_rules import rules_for
+from mailchute.names import parents_of, spellings_of
 from mailchute.sealing import Place, Sealer
-from mailchute.tables import account, alias, domain, endpoint, rule
+from mailchute.tables import account, alias, domain, endpoint
 
 LABELS_MAX = 16  # of a forward-path's domain that are tried as wildcards
 
 
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """An alias that matches a mailbox."""
+
+    alias_id: str
+    address: str  # as its owner wrote it
+    kind: str  # exact, glob, regex, catch-all
+    priority: int
+
+
 def alias_of(connection: sa.Connection, path: Path) -> AliasSnapshot | None:
     """Return the alias of this mailbox: exact, plus-tag, pattern by priority, catch-all."""
-    local_part = path.local_part.lower()  # 5321 leaves case to the destination: ours ignores it
-    untagged, plus, tag = local_part.partition("+")
-    rows = connection.execute(
-        _CANDIDATES,
-        {
-            "domains": domain_candidates(path.domain),
-            "matches": [_storable(local_part), _storable(untagged)],
-        },
-    ).all()
-    if not rows:
-        return None
-    nearest = max(len(row.domain) - row.domain.startswith("*") for row in rows)
-    rows = [row for row in rows if row.alias_id and len(row.domain) - row.domain.startswith("*") == nearest]
-    order = [
-        *(row for row in rows if row.kind == "exact" and row.match == local_part),
-        *(row for row in rows if row.kind == "exact" and plus and row.match == untagged),
-        *sorted(
-            (row for row in rows if row.kind in ("glob", "regex") and _matches(row.match, local_part)),
-            key=lambda row: (-row.priority, row.alias_id),
-        ),
-        *(row for row in rows if row.kind == "catch-all"),
-    ]
+    order = _candidates(connection, path)
     if not order:
         return None
     chosen = order[0]
+    local_part = path.local_part.lower()
+    _, plus, tag = local_part.partition("+")
     is_whole = chosen.kind == "exact" and chosen.match == local_part
     written_tag = path.local_part.partition("+")[2]
     return _snapshot(
@@ -56,11 +48,48 @@ def alias_of(connection: sa.Connection, path: Path) -> AliasSnapshot | None:
     )
 
 
+def candidates_of(connection: sa.Connection, path: Path) -> list[Candidate]:
+    """Return the aliases that match this mailbox; the first is the one whose mail it is."""
+    return [
+        Candidate(
+            alias_id=row.alias_id, address=f"{row.name}@{row.domain}", kind=row.kind, priority=row.priority
+        )
+        for row in _candidates(connection, path)
+    ]
+
+
+def _candidates(connection: sa.Connection, path: Path) -> list[Any]:
+    local_part = path.local_part.lower()  # 5321 leaves case to the destination: ours ignores it
+    untagged, plus, _ = local_part.partition("+")
+    domains = domain_candidates(path.domain)
+    rows = connection.execute(
+        _CANDIDATES,
+        {"domains": domains, "matches": [_storable(local_part), _storable(untagged)]},
+    ).all()
+    if not rows:
+        return []
+    nearest = min((row.domain for row in rows), key=domains.index)
+    rows = [row for row in rows if row.alias_id and row.domain == nearest]
+    return [
+        *(row for row in rows if row.kind == "exact" and row.match == local_part),
+        *(row for row in rows if row.kind == "exact" and plus and row.match == untagged),
+        *sorted(
+            (row for row in rows if row.kind in ("glob", "regex") and _matches(row.match, local_part)),
+            key=lambda row: (-row.priority, row.alias_id),
+        ),
+        *(row for row in rows if row.kind == "catch-all"),
+    ]
+
+
 def domain_candidates(name: str) -> list[str]:
-    """Return the names a domain may be served under: itself, then `*.` and each parent."""
-    labels = _storable(name).lower().rstrip(".").split(".")
-    parents = [".".join(labels[index:]) for index in range(1, min(len(labels), LABELS_MAX))]
-    return [".".join(labels), *(f"*.{parent}" for parent in parents)]
+    """Return the names a domain may be served under, the nearest first: itself, then `*.` and each parent."""
+    spelt = [parents_of(spelling)[:LABELS_MAX] for spelling in spellings_of(_storable(name))]
+    found = [
+        parent if depth == 0 else f"*.{parent}"
+        for depth, parents in enumerate(zip(*spelt, strict=False))
+        for parent in parents
+    ]
+    return list(dict.fromkeys(found))
 
 
 def serves(connection: sa.Connection, name: str) -> bool:
@@ -118,8 +147,8 @@ def place_of(row: Any, column: str) -> Place:
 def _snapshot(
     connection: sa.Connection, row: Any, *, tag: str | None, captures: tuple[str, ...]
 ) -> AliasSnapshot:
-    endpoints = connection.execute(_ENDPOINTS, {"alias_id": row.alias_id})
-    rules = connection.execute(_RULES, {"alias_id": row.alias_id})
+    endpoints = connection.execute(_ENDPOINTS, {"alias_id": row.alias_id}).all()
+    endpoint_ids = {one.url: one.id for one in endpoints}
     return AliasSnapshot(
         account_id=row.account_id,
         domain_id=row.domain_id,
@@ -129,7 +158,7 @@ def _snapshot(
         endpoints=tuple(
             EndpointSnapshot(id=one.id, format=one.format, include=tuple(one.include)) for one in endpoints
         ),
-        rules=tuple(Rule(when=one.condition, then=one.then, notify=one.notify, tag=one.tag) for one in rules),
+        rules=rules_for(connection, row.alias_id, row.domain_id, endpoint_ids),
         mode=row.mode,
         inline_limit_octets=row.inline_limit_octets,
         body_limit_octets=row.body_limit_octets,
@@ -196,14 +225,9 @@ _CANDIDATES = (
     )
 )
 _ENDPOINTS = (
-    sa.select(endpoint.c.id, endpoint.c.format, endpoint.c.include)
+    sa.select(endpoint.c.id, endpoint.c.url, endpoint.c.format, endpoint.c.include)
     .where(endpoint.c.alias_id == sa.bindparam("alias_id"), endpoint.c.deleted_at.is_(None))
     .order_by(endpoint.c.position, endpoint.c.id)
-)
-_RULES = (
-    sa.select(rule.c.condition, rule.c.then, rule.c.notify, rule.c.tag)
-    .where(rule.c.alias_id == sa.bindparam("alias_id"))
-    .order_by(rule.c.position)
 )
 _ENDPOINT = sa.select(endpoint).where(endpoint.c.id == sa.bindparam("id"))
 _SERVES = (

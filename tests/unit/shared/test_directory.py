@@ -140,6 +140,31 @@ def test_what_a_patterns_groups_stood_for_is_told_as_it_was_written(rows: Rows, 
         assert found.captures == captures
 
 
+def test_a_domain_of_ours_is_found_in_either_spelling_and_the_one_as_written_goes_first(
+    rows: Rows, directory: Directory
+) -> None:
+    rows.domain("köln.test")
+    rows.alias("support", "köln.test")
+    rows.domain("*.xn--mnchen-3ya.test")
+    rows.alias("support", "*.xn--mnchen-3ya.test")
+    cases = {
+        "köln.test": "support@köln.test",
+        "xn--kln-sna.test": "support@köln.test",
+        "büro.münchen.test": "support@*.xn--mnchen-3ya.test",
+        "xn--bro-hoa.xn--mnchen-3ya.test": "support@*.xn--mnchen-3ya.test",
+        "münchen.test": None,
+        "xn--\x00.test": None,
+    }
+    for domain, address in cases.items():
+        found = directory.find(Path("support", domain))
+        assert (found and found.address) == address, domain
+    rows.domain("xn--kln-sna.test")
+    rows.alias("sales", "xn--kln-sna.test")
+    assert directory.find(Path("support", "büro.köln.test")) is None
+    assert directory.find(Path("sales", "xn--kln-sna.test")) is not None
+    assert directory.find(Path("sales", "köln.test")) is None
+
+
 def test_what_is_nobodys_is_none(rows: Rows, directory: Directory) -> None:
     rows.domain("inbox.test")
     rows.alias("support", "inbox.test")
