@@ -14,7 +14,7 @@ KEPT_COUNT = 20_000  # fingerprints; the least used go first
 TIMES_MAX_COUNT = 1_000  # of one fingerprint
 TEXT_MAX_CHARS = 4_000
 
-_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
+_LINK = re.compile(r"://\S+")
 _VARIABLE = b"0123456789 \t\r\n"  # what differs from copy to copy
 
 

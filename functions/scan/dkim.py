@@ -32,17 +32,20 @@ SINGLE_FIELDS = frozenset(
 class Signature:
     """One DKIM-Signature field, before it is verified."""
 
-    index: int  # among the mail's DKIM-Signature fields, topmost is 0
+    place: int  # of the field, among all of the mail's
     domain: str | None  # d=, lower case; None when it names none
     selector: str | None
     algorithm: str | None
-    value: bytes  # of the field, as it stands
     tags: Mapping[bytes, bytes] | None  # None: it is no tag list
 
 
 def signatures_of(message: Message) -> list[Signature]:
     """Return the mail's signatures in their order, readable or not."""
-    return [_signature(index, value) for index, value in enumerate(message.values(SIGNATURE_FIELD))]
+    return [
+        _signature(place, message.fields[place][1])
+        for place, name in enumerate(message.names)
+        if name == SIGNATURE_FIELD
+    ]
 
 
 def check_signature(message: Message, signature: Signature, now: float, lookups: Lookups) -> DkimVerdict:
@@ -65,13 +68,13 @@ def check_signature(message: Message, signature: Signature, now: float, lookups:
     )
 
 
-def _signature(index: int, value: bytes) -> Signature:
+def _signature(place: int, value: bytes) -> Signature:
     try:
         tags = dkim.util.parse_tag_value(value) if len(value) <= SIGNATURE_MAX_OCTETS else None
     except dkim.util.InvalidTagValueList:
         tags = None
     named = tags or {}
-    return Signature(index, word_of(named, b"d"), word_of(named, b"s"), word_of(named, b"a"), value, tags)
+    return Signature(place, word_of(named, b"d"), word_of(named, b"s"), word_of(named, b"a"), tags)
 
 
 def _judge(message: Message, signature: Signature, lookups: Lookups, now: float) -> tuple[Result, str | None]:
@@ -79,7 +82,7 @@ def _judge(message: Message, signature: Signature, lookups: Lookups, now: float)
         return "permerror", message.fault
     verifier = Verifier(message, lookups)
     try:
-        sig, names, field = verifier.prepared(signature.index, signature.value, signature.tags)
+        sig, names, field = verifier.prepared(signature.place, signature.tags)
         if fault := _fault_of(sig, names, now):
             return fault
         is_valid = verifier.verify_sig(sig, names, field, None)
@@ -119,9 +122,8 @@ def _reservations(
         return "policy", "the key is for testing (t=y): as if unsigned"  # RFC 6376, 3.6.1
     if b"l" in sig and int(sig[b"l"]) < verifier.body_octets:
         return "policy", "text follows what is signed (l=)"  # RFC 6376, 8.2
-    present = [name.lower().rstrip() for name, _ in message.fields]
     for name in SINGLE_FIELDS.intersection(names):
-        if present.count(name) > max(1, names.count(name)):
+        if message.names.count(name) > max(1, names.count(name)):
             shown = name.decode().title()
             return "policy", f"{shown} stands more often than it is signed"  # RFC 6376, 8.15
     return "pass", None

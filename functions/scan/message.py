@@ -93,14 +93,40 @@ class Message:
                 fault = "a line that is no header field"
         return fields, fault
 
+    @cached_property
+    def names(self) -> list[bytes]:
+        """The names of the fields in their order, in lower case and without white space."""
+        return [name.lower().rstrip() for name, _ in self.fields]
+
+    def relaxed_field(self, place: int) -> Field:
+        """Return the field at this place in relaxed form (RFC 6376, 3.4.2); made once for all signatures."""
+        kept = self._relaxed.get(place)
+        if kept is None:
+            kept = self._relaxed[place] = relaxed(self.names[place], self.fields[place][1])
+        return kept
+
+    @cached_property
+    def _relaxed(self) -> dict[int, Field]:
+        return {}
+
     def values(self, name: bytes) -> list[bytes]:
         """Return the values of every field of this lower-case name, topmost first."""
-        return [value for known, value in self.fields if known.lower() == name]
+        return [value for (_, value), known in zip(self.fields, self.names, strict=True) if known == name]
 
 
 _NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+[ \t]*")  # RFC 5322, 2.2 and 4.5.3
-_FIELD_START = re.compile(rb"\r?\n(?![ \t])")
+_FIELD_START = re.compile(rb"\r\n(?![ \t])")
 _LINE_END = re.compile(rb"\r?\n")
+
+
+def relaxed(name: bytes, value: bytes) -> Field:
+    """Return a field in relaxed form (RFC 6376, 3.4.2); its name is in lower case already."""
+    value = value.replace(b"\r\n", b"")
+    if b"\t" in value:
+        value = value.replace(b"\t", b" ")
+    while b"  " in value:  # halves each run: linear
+        value = value.replace(b"  ", b" ")
+    return name, value.strip() + b"\r\n"
 
 
 def _unfolded_lines(header_section: bytes) -> list[bytes]:

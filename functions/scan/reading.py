@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,17 +40,17 @@ class Reading:
 
     @cached_property
     def subject(self) -> str:
-        return self.headers.get("header.subject", "")
+        return self.header_facts(("header.subject",)).get("header.subject", "")
 
-    @cached_property
-    def headers(self) -> dict[str, str]:
-        """The header fields by `header.<name>`, decoded; several of one name are joined by a line break."""
-        headers: dict[str, str] = {}
-        for name, value in self.message.fields:
-            key = f"header.{name.decode('ascii').lower().rstrip()}"
-            shown = decode_words(value.decode("utf-8", "replace").strip())
-            headers[key] = f"{headers[key]}\n{shown}" if key in headers else shown
-        return headers
+    def header_facts(self, names: Collection[str]) -> dict[str, str]:
+        """Return those of the `header.<name>` that there are, decoded; several are joined by a line break."""
+        facts: dict[str, str] = {}
+        for (_, value), name in zip(self.message.fields, self.message.names, strict=True):
+            key = f"header.{name.decode('ascii')}"
+            if key in names:
+                shown = decode_words(value.decode("utf-8", "replace").strip())
+                facts[key] = f"{facts[key]}\n{shown}" if key in facts else shown
+        return facts
 
     @cached_property
     def links(self) -> Links:

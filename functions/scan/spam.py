@@ -18,6 +18,7 @@ from .reading import Reading
 from .reputation import listings_of, start_address_lists, start_domain_lists
 from .rspamd import Rspamd
 from .rules import SHIPPED, read_rules
+from .searches import Searches
 from .settings import Settings
 from .spam_facts import Hearsay, facts_of
 
@@ -38,6 +39,9 @@ class SpamEngine:
         self._settings = settings
         self._pool = pool
         self._rules = read_rules(SHIPPED, *([settings.rules_dir] if settings.rules_dir else []))
+        self._searches = Searches(rule.when.text for rule in self._rules)
+        asked = frozenset().union(*(rule.when.names for rule in self._rules))
+        self._asked_fields = frozenset(name for name in asked if name.startswith("header."))
         self._model = load(settings.model_file) if settings.model_file else None
         interval_s = settings.feed_interval_s
         self._disposable = Feed(settings.disposable_feed, interval_s=interval_s, keys_of=domain_keys)
@@ -71,7 +75,8 @@ class SpamEngine:
 
     def judge(self, reading: Reading, auth: Auth, threshold: float, lists: Hearsay) -> Spam:
         """Return the built-in engine's verdict."""
-        return judge(self._rules, facts_of(reading, auth, lists), threshold)
+        facts = facts_of(reading, auth, lists, fields=self._asked_fields)
+        return judge(self._rules, self._searches.searched(facts), threshold)
 
     def hearsay(self, reading: Reading, dnsbl: tuple[str, ...], uribl: tuple[str, ...]) -> Hearsay:
         """Return what lists and classifier say about a mail."""

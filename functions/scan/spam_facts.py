@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,10 +90,15 @@ class Hearsay:
     probability: float | None = None
 
 
-def facts_of(reading: Reading, auth: Auth, hearsay: Hearsay) -> dict[str, Any]:
-    """Return the facts about one mail."""
+def facts_of(reading: Reading, auth: Auth, hearsay: Hearsay, *, fields: Collection[str]) -> dict[str, Any]:
+    """
+    Return the facts about one mail.
+
+    Args:
+        fields: The `header.<name>` that may be asked for; others are not looked at.
+    """
     return {
-        **reading.headers,
+        **reading.header_facts(fields),
         **_sender_facts(reading, auth),
         **_content_facts(reading),
         "sender.disposable": hearsay.is_disposable,

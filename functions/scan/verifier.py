@@ -13,12 +13,11 @@ import re
 from collections.abc import Callable, Mapping
 
 import dkim
-import dkim.util
+from dkim.canonicalization import CanonicalizationPolicy, InvalidCanonicalizationPolicyError, Relaxed
 
-from .body import Body
 from .dkim_keys import BadKey, Key, key_of
 from .lookups import Lookups
-from .message import Field, Message
+from .message import Field, Message, relaxed
 
 SIGNATURE_MAX_OCTETS = 16 * 1024
 SIGNED_NAMES_MAX_COUNT = 500  # in one h=
@@ -28,6 +27,7 @@ SIGNATURE_FIELD = b"dkim-signature"
 _QUIET = logging.Logger("dkimpy")  # dkimpy tells pieces of the mail to its log
 _QUIET.disabled = True
 _WORD = re.compile(rb"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")  # a domain or selector
+_B_VALUE = re.compile(rb"([;\s]b\s*+=)(?:\s*+[a-zA-Z0-9+/=]++)*+(?:\r?\n\Z)?")
 _LONG_SPACE = re.compile(rb"\s{100}")  # dkimpy's expressions crawl over long runs of white space
 
 
@@ -43,9 +43,8 @@ class BodyHashed:
 
     def __init__(self, message: Message, lookups: Lookups) -> None:
         super().__init__(logger=_QUIET)  # type: ignore[call-arg]
-        self._all_fields: list[Field] = message.fields
+        self._message = message
         self.headers: list[Field] = message.fields
-        self._body: Body = message.body
         self._lookups = lookups
         self.key = None
         self.body_octets = 0
@@ -55,19 +54,35 @@ class BodyHashed:
     ) -> bool:
         """Return whether this signature is valid; dkimpy's own step, with keys of ours."""
         keys = self._keys_of(sig)
-        self._check_body(sig)
-        wanted = set(include_headers)
-        self.headers = [field for field in self._all_fields if field[0].lower().rstrip() in wanted]
-        without_hash = {tag: value for tag, value in sig.items() if tag != b"bh"}
+        try:
+            policy = CanonicalizationPolicy.from_c_value(sig.get(b"c"))
+        except InvalidCanonicalizationPolicyError:
+            raise SyntaxFault("c= is unknown") from None
+        self._check_body(sig, is_relaxed=policy.body_algorithm is Relaxed)
+        # What is in relaxed form already and has no b= any more is simple to dkimpy: the same octets.
+        rest = {tag: value for tag, value in sig.items() if tag not in (b"bh", b"c")}
+        name, value = sig_header
+        sig_header = name, without_b(value)
+        is_relaxed = policy.header_algorithm is Relaxed
+        if is_relaxed:
+            sig_header = relaxed(name.lower().rstrip(), sig_header[1])
+        self.headers = self._signed_fields(set(include_headers), is_relaxed=is_relaxed)
         try:
             for key in keys:
                 # Under this tag dkimpy lets the key object verify by itself: RSA by OpenSSL, not in Python.
                 self.key, self.pk, self.ktag = key, key, b"ed25519"
-                if self.verify_sig_process(without_hash, list(include_headers), sig_header, dnsfunc):
+                if self.verify_sig_process(rest, list(include_headers), sig_header, dnsfunc):
                     return True
             return False
         finally:
-            self.headers = self._all_fields
+            self.headers = self._message.fields
+
+    def _signed_fields(self, wanted: set[bytes], *, is_relaxed: bool) -> list[Field]:
+        message = self._message
+        places = [place for place, name in enumerate(message.names) if name in wanted]
+        if is_relaxed:
+            return [message.relaxed_field(place) for place in places]
+        return [message.fields[place] for place in places]
 
     verify_sig_process: Callable[..., object]
 
@@ -95,12 +110,11 @@ class BodyHashed:
             raise fault
         return keys
 
-    def _check_body(self, sig: dict[bytes, bytes]) -> None:
+    def _check_body(self, sig: dict[bytes, bytes], *, is_relaxed: bool) -> None:
         if b"bh" not in sig:
             return  # an ARC-Seal has no body hash
-        _, _, body_form = sig.get(b"c", b"simple/simple").partition(b"/")
         length = int(sig[b"l"]) if b"l" in sig else None
-        digest, self.body_octets = self._body.digest(is_relaxed=body_form == b"relaxed", length=length)
+        digest, self.body_octets = self._message.body.digest(is_relaxed=is_relaxed, length=length)
         if length is not None and length > self.body_octets:
             raise SyntaxFault("l= is more than the body has")  # RFC 6376, 3.5
         if digest != base64.b64decode(b"".join(sig[b"bh"].split())):
@@ -111,25 +125,24 @@ class Verifier(BodyHashed, dkim.DKIM):  # type: ignore[misc]
     """dkimpy's verifier of one mail's signatures."""
 
     def prepared(
-        self, index: int, value: bytes, tags: Mapping[bytes, bytes] | None
+        self, place: int, tags: Mapping[bytes, bytes] | None
     ) -> tuple[dict[bytes, bytes], list[bytes], Field]:
         """
         Return the tags, the signed names in lower case, and the field of one signature.
 
         Args:
-            index: Of the field among its kind.
-            value: What stands in it.
-            tags: The same, read; None when it is no tag list.
+            place: Of the field, among all of the mail's.
+            tags: What stands in it, read; None when it is no tag list.
 
         Raises:
             dkim.DKIMException, SyntaxFault: It is no signature.
         """
-        if len(value) > SIGNATURE_MAX_OCTETS or has_long_space(value):
+        field = self._message.fields[place]
+        if len(field[1]) > SIGNATURE_MAX_OCTETS or has_long_space(field[1]):
             raise SyntaxFault("the signature is too long")
         if tags is None:
             raise SyntaxFault("the signature is no tag list")
-        fields = [field for field in self._all_fields if field[0].lower().rstrip() == SIGNATURE_FIELD]
-        sig, field = dict(tags), fields[index]
+        sig = dict(tags)
         methods = sig.pop(b"q", b"dns/txt").replace(b" ", b"").lower().split(b":")
         if b"dns/txt" not in methods:
             raise SyntaxFault("q= names no way to the key")
@@ -138,6 +151,11 @@ class Verifier(BodyHashed, dkim.DKIM):  # type: ignore[misc]
         if len(names) > SIGNED_NAMES_MAX_COUNT:
             raise SyntaxFault("h= names too many fields")
         return sig, names, field
+
+
+def without_b(value: bytes) -> bytes:
+    """Return a signature's field without what stands in b=: what dkimpy's own expression leaves."""
+    return _B_VALUE.sub(rb"\1", value)
 
 
 def word_of(tags: Mapping[bytes, bytes], tag: bytes) -> str | None:

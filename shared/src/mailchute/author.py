@@ -16,6 +16,8 @@ import msgspec
 from mailchute.mailboxes import FIELD_MAX_OCTETS, MAILBOX_MAX_COUNT, read_field, read_mailboxes
 from mailchute.payload import Mailbox
 
+PLAIN_MAX_OCTETS = 200
+
 __all__ = ["Author", "author_of", "read_mailboxes"]
 
 
@@ -41,13 +43,13 @@ def author_of(header_section: bytes) -> Author:
         header_section: The header fields as received, with whatever line ends they have, and
             without trace fields of ours. What follows an empty line is not looked at.
     """
-    found = _from_fields(_CRLF_LINES.split(header_section))
+    found = _from_fields(_lines_of(header_section))
     if len(found.bodies) != 1:
         mailboxes = tuple(m for body in found.bodies for m in read_mailboxes(body))
         reason = f"{len(found.bodies)} From fields" if found.bodies else "no From field"
         return Author(mailboxes=mailboxes[:MAILBOX_MAX_COUNT], reason=reason)
     body = found.bodies[0]
-    mailboxes, fault = read_field(body)
+    mailboxes, fault = _read_plain(body) or read_field(body)
     fault = found.fault or _line_end_fault(header_section, found) or fault
     if fault is None and len(mailboxes) != 1:
         fault = f"{len(mailboxes)} addresses"
@@ -56,11 +58,34 @@ def author_of(header_section: bytes) -> Author:
     return Author(mailboxes=mailboxes, address=mailboxes[0].email, is_ambiguous=False, reason=None)
 
 
+# The From of most mails: nobody reads it in another way. read_field reads the rest, in ten times the time.
+_PLAIN = re.compile(
+    rb"""[ ]*(?:"([A-Za-z0-9 .,'&!-]*)"[ ]+|([A-Za-z0-9 .'&!-]*))"""
+    rb"""<([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>[ ]*"""
+)
 _CRLF_LINES = re.compile(rb"\r?\n")
 _ANY_LINES = re.compile(rb"\r\n|\r|\n")
 _NOT_GRAPHIC = bytes(o for o in range(256) if not 33 <= o <= 126)
 _OTHER_STARTS = frozenset(bytes((o,)) for o in range(33, 127)) - {b"f", b"F", b":"}
 _HIDDEN = re.compile(rb"\s+from\s*:.*@", re.IGNORECASE | re.DOTALL)  # a folded line that reads as From
+
+
+def _lines_of(header_section: bytes) -> list[bytes]:
+    if header_section.count(b"\n") == header_section.count(b"\r\n"):
+        return header_section.split(b"\r\n")
+    return _CRLF_LINES.split(header_section)
+
+
+def _read_plain(body: bytes) -> tuple[tuple[Mailbox, ...], None] | None:
+    """Return the one mailbox of a From field that holds nothing to think about; None of any other."""
+    match = _PLAIN.fullmatch(body)
+    if match is None or len(body) > PLAIN_MAX_OCTETS:
+        return None
+    domain = match[4].decode("ascii").lower()
+    if any(not 0 < len(label) <= 63 or "-" in (label[0], label[-1]) for label in domain.split(".")):
+        return None
+    name = (match[1].strip() if match[1] is not None else b" ".join(match[2].split())).decode("ascii")
+    return (Mailbox(name=name or None, email=f"{match[3].decode('ascii')}@{domain}"),), None
 
 
 @dataclass

@@ -48,6 +48,28 @@ def is_meaningful(sign: str, left: Kind | None, right: Kind | None) -> bool:
     return left is right is float if sign in _ORDERS else left is right
 
 
+class Searched(str):
+    """A text of which is known already, for some patterns, whether they are found in it."""
+
+    __slots__ = ("found",)
+
+    found: Mapping[str, bool]  # by pattern
+
+    @classmethod
+    def of(cls, text: str, found: Mapping[str, bool]) -> Searched:
+        searched = cls(text)
+        searched.found = found
+        return searched
+
+
+def pattern_options() -> Any:
+    """Return how RE2 reads the patterns of conditions."""
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    return options
+
+
 def finder_of(pattern: str) -> Callable[[Any], bool]:
     """
     Return what says whether the pattern is found in a text, or in one of several.
@@ -55,16 +77,15 @@ def finder_of(pattern: str) -> Callable[[Any], bool]:
     Raises:
         ValueError: It is no RE2 pattern (https://github.com/google/re2/wiki/Syntax).
     """
-    options = re2.Options()
-    options.case_sensitive = False
-    options.log_errors = False
     try:
-        search = re2.compile(pattern, options).search
+        search = re2.compile(pattern, pattern_options()).search
     except re2.error as error:
         reason = error.args[0] if error.args else error
         raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
 
     def finds(value: Any) -> bool:
+        if isinstance(value, Searched) and (known := value.found.get(pattern)) is not None:
+            return known
         if isinstance(value, str):
             return search(value) is not None
         texts = value if isinstance(value, (tuple, list)) else (value,)

@@ -24,9 +24,8 @@ _FILENAME = re.compile(
 )
 _TYPE = re.compile(rb"\s*([A-Za-z0-9.+_-]{1,60}/[A-Za-z0-9.+_-]{1,60})")
 _FIELD = re.compile(
-    rb"^(content-type|content-transfer-encoding|content-disposition)[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)",
-    re.IGNORECASE | re.MULTILINE,
-)
+    rb"\n(content-(?:type|transfer-encoding|disposition))[ \t]*:((?:[^\r\n]++|\r?\n[ \t])*)", re.IGNORECASE
+)  # begins with a literal: that makes the search several times faster
 _AFTER_DELIMITER = (b"", b"-", b" ", b"\t", b"\r", b"\n")
 _EMPTY_FIRST_LINE = re.compile(rb"\r?\n")
 _EMPTY_LINE = re.compile(rb"(\r?\n)\r?\n")
@@ -78,7 +77,7 @@ def _read(content: bytes, start: int, end: int, section: bytes, parts: Parts, de
     if parts.count > PARTS_MAX_COUNT or depth > DEPTH_MAX_COUNT:
         parts.is_cut = True
         return
-    fields = {match[1].lower(): match[2] for match in _FIELD.finditer(section[:HEADER_MAX_OCTETS])}
+    fields = {match[1].lower(): match[2] for match in _FIELD.finditer(b"\n" + section[:HEADER_MAX_OCTETS])}
     declared = fields.get(b"content-type", b"text/plain")
     match = _TYPE.match(declared)
     media_type = match[1].decode("ascii").lower() if match else "text/plain"
