@@ -97,6 +97,8 @@ def _attempts(request: Request) -> Attempts:
 
 def _replay(request: Request) -> Replay:
     mail, order = _show(request), request.body
+    if mail.mail_sequence == 0:
+        raise Problem(410, "it came in mode through: no copy of it is kept, its sender has it")
     run = order.run or new_id("run")
     done = request.services.connector.carry_out(
         Command(

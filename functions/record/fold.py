@@ -23,7 +23,7 @@ SUBJECT_MAX_CHARACTERS = 998  # RFC 5322, 2.1.1: of a line; what is longer is cu
 MESSAGE_ID_MAX_CHARACTERS = 512  # it is indexed, and PostgreSQL indexes at most 2,704 octets
 REASON_MAX_CHARACTERS = 998
 
-_DELIVERY_RANK = {"pending": 0, "failed": 1, "dead": 2, "delivered": 3}
+_DELIVERY_RANK = {"pending": 0, "failed": 1, "rejected": 2, "dead": 3, "delivered": 4}
 _VERDICT_RANK = {"dead": 0, "parsed": 1, "rejected": 2}  # in one run, that it was parsed outweighs a crash
 _STATE_OF_OUTCOME = {"delivered": "delivered", "failed": "failed", "gone": "failed", "refused": "failed"}
 
@@ -48,25 +48,21 @@ class Ledger:
             if mail.erased_at is not None:
                 continue  # a fact that comes late must not bring back what its owner had erased
             seen.add(event.mail_id)
-            if event.summary is not None:
-                _merge_summary(mail, event, event.summary)
+            _merge_facts(mail, event)
             match event.kind:
                 case "accepted":
                     mail.accepted_at = event.at
-                    mail.mail_sequence = event.mail_sequence
-                    mail.retention_s = event.retention_s
                 case "duplicate":
                     mail.duplicate_count += 1
                 case "parsed":
-                    mail.objects = sorted({*mail.objects, *event.objects})
                     _merge_verdict(mail, event)
                     for endpoint_id in event.endpoint_ids:
                         self._delivery(event, endpoint_id)
-                case "rejected":
+                case "rejected" if event.endpoint_id is None:
                     _merge_verdict(mail, event)
                 case "dead" if event.endpoint_id is None:  # before any delivery was made of it
                     _merge_verdict(mail, event)
-                case "attempted" | "delivered" | "dead" if event.endpoint_id is not None:
+                case "attempted" | "delivered" | "rejected" | "dead" if event.endpoint_id is not None:
                     _merge_delivery(self._delivery(event, event.endpoint_id), event)
         for mail_id in seen:
             mail = self.mails[mail_id]
@@ -106,6 +102,18 @@ def delivery_id_of(mail_id: str, endpoint_id: str, run: str) -> str:
 def cut(text: str, characters: int) -> str:
     """Return the text as a database column takes it: without NUL, and no longer than this."""
     return text[:characters].replace("\x00", "\ufffd")
+
+
+def _merge_facts(mail: MailRow, event: Event) -> None:
+    """Merge what an event of any kind may carry."""
+    if event.summary is not None:
+        _merge_summary(mail, event, event.summary)
+    if event.objects:
+        mail.objects = sorted({*mail.objects, *event.objects})
+    if event.mail_sequence is not None:
+        mail.mail_sequence = max(event.mail_sequence, mail.mail_sequence or 0)
+    if event.retention_s is not None:
+        mail.retention_s = max(event.retention_s, mail.retention_s or 0)
 
 
 def _merge_summary(mail: MailRow, event: Event, summary: MailSummary) -> None:
@@ -165,7 +173,7 @@ def _raise(delivery: DeliveryRow, state: str, at: datetime) -> None:
     """Move the delivery on to `state` unless it is further already."""
     if _DELIVERY_RANK[state] < _DELIVERY_RANK[delivery.state]:
         return
-    if state in ("delivered", "dead"):
+    if state in ("delivered", "rejected", "dead"):
         same = delivery.state == state and delivery.ended_at is not None
         delivery.ended_at = min(delivery.ended_at, at) if same and delivery.ended_at else at
     delivery.state = state
@@ -183,7 +191,7 @@ def _state_of(mail: MailRow, deliveries: Iterable[DeliveryRow]) -> tuple[str, da
     states = {one.state for one in newest.values()}
     if not states:
         return "pending", None
-    for state in ("pending", "failed", "dead"):
+    for state in ("pending", "failed", "dead", "rejected"):
         if state in states:
             break
     else:

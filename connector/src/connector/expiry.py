@@ -22,6 +22,7 @@ from connector.lease import Lease
 from connector.settings import Settings
 from connector.shelf import Shelf
 from connector.streams import MAIL_DURABLE
+from connector.told import NOWHERE
 
 ERASED_AT_ONCE = 16
 SWEEP_EVERY_S = 1_800.0
@@ -95,7 +96,7 @@ class Expiry:
         return tuple(erased)
 
     async def _is_gone(self, due: DueMail) -> bool:
-        if due.mail_sequence is None:
+        if due.mail_sequence in (None, NOWHERE):
             return True
         try:
             # All of its neighbours go as well, so the block's file does: overwriting could not keep up.

@@ -18,6 +18,7 @@ from connector.lanes import Lanes
 from connector.mail import MailStage
 from connector.settings import Settings
 from connector.shelf import Shelf
+from connector.told import NOWHERE
 
 REMEMBERED_S = 7 * 86_400
 
@@ -80,6 +81,10 @@ class Orders:
             await self._erase(command.mail_id, command.mail_sequence)
 
     async def _replay(self, command: Command, mail_id: str, sequence: int) -> None:
+        if sequence == NOWHERE:
+            raise ContentMissing(
+                f"{mail_id} came in mode through, of which no copy is kept: its sender has it"
+            )
         stored = await read_stored(self._publisher.client, subjects.MAIL, sequence=sequence)
         mail = None if stored is None else wire.decode(stored.body, MailObject)
         if stored is None or mail is None or mail.id != mail_id or mail_id in self._erased:
@@ -98,4 +103,5 @@ class Orders:
         client = self._publisher.client
         await self._erased.add(mail_id)
         await erase_dead(client, {mail_id})
-        await erase_mail(client, mail_id, sequence)
+        if sequence != NOWHERE:
+            await erase_mail(client, mail_id, sequence)

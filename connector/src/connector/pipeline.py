@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import aiohttp
 from mailchute import subjects
+from mailchute.ids import new_id
 from mailchute.jetstream import Publisher
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from connector.attempt import Attempts
 from connector.burial import Burial
+from connector.claims import Claims
 from connector.content import Contents
 from connector.deliveries import FRESH_SLOTS, LANE_SLOTS, Deliveries
 from connector.delivery import Delivery
@@ -28,6 +30,8 @@ from connector.lanes import Lanes
 from connector.lease import Lease
 from connector.mail import MailStage
 from connector.orders import Orders
+from connector.passage import HOLD_S as THROUGH_HOLD_S
+from connector.passage import Passage
 from connector.poison import Poison
 from connector.pull import Pull
 from connector.reading import Reading
@@ -37,6 +41,7 @@ from connector.shelf import Shelf
 from connector.strays import Strays
 from connector.streams import DELIVERY_DURABLE, JOURNAL_DURABLE, MAIL_DURABLE
 from connector.sweeper import Sweeper
+from connector.through import Through
 
 # How long a function may be silent. parse kills itself after 5 s, an attempt ends after 15 s.
 TIMEOUTS_S = {"scan": 60.0, "parse": 60.0, "deliver": 30.0, "record": 60.0, "expire": 60.0}
@@ -106,6 +111,17 @@ class Pipeline:
         self.orders = Orders(self.publisher, mail, self.lanes, shelf, self.erased, settings)
         self.expiry = Expiry(client, self.functions["expire"], Lease(shelf, "expiry"), shelf, settings)
         self.lanes.work = deliveries.work_retry
+        passage = Passage(
+            publisher=self.publisher,
+            claims=Claims(self.publisher, new_id("run")),
+            contents=Contents(self.publisher, budget_octets=IN_HAND_OCTETS),
+            reading=Reading(scan, parse, hold_s=THROUGH_HOLD_S),
+            deliver=deliver,
+            endpoints=self.endpoints,
+            lanes=self.lanes,
+            journal=self.journal,
+        )
+        self.through = Through(client, passage, slots=settings.through_slots)
         rows = (
             _Row(
                 subjects.MAIL,
@@ -147,7 +163,7 @@ class Pipeline:
         """Run until cancelled; then drain: nothing new is begun, what is in hand ends or is naked."""
         await self.erased.listen()
         tasks = [asyncio.ensure_future(pull.run()) for pull in self.pulls.values()]
-        watches = (self.lanes, self.strays, self.sweeper, self.expiry)
+        watches = (self.lanes, self.strays, self.sweeper, self.expiry, self.through)
         tasks += [asyncio.ensure_future(each.run()) for each in watches]
         try:
             await asyncio.gather(*tasks)
@@ -156,7 +172,9 @@ class Pipeline:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(
-                self.lanes.finish(DRAIN_S), *(pull.finish(DRAIN_S) for pull in self.pulls.values())
+                self.lanes.finish(DRAIN_S),
+                self.through.finish(DRAIN_S),
+                *(pull.finish(DRAIN_S) for pull in self.pulls.values()),
             )
             await self.journal.flush()
             with contextlib.suppress(NatsError, OSError, TimeoutError):

@@ -31,6 +31,7 @@ class Settings:
     lane_max_messages: int = 20_000  # MAILCHUTE_LANE_MAX_MESSAGES
     lane_max_octets: int = 1024**3  # MAILCHUTE_LANE_MAX_OCTETS
     log_level: str = "INFO"  # MAILCHUTE_LOG_LEVEL
+    through_slots: int = 256  # MAILCHUTE_THROUGH_SLOTS: mails of mode through at once
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
@@ -62,6 +63,7 @@ class Settings:
             lane_max_messages=reader.whole("MAILCHUTE_LANE_MAX_MESSAGES", 20_000, low=1, high=10**9),
             lane_max_octets=reader.whole("MAILCHUTE_LANE_MAX_OCTETS", 1024**3, low=1, high=2**50),
             log_level=reader.choice("MAILCHUTE_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
+            through_slots=reader.whole("MAILCHUTE_THROUGH_SLOTS", 256, low=1, high=512),
         )
         if not settings.token:
             reader.mistakes.append("MAILCHUTE_INTERNAL_TOKEN is not set: functions and commands need it")

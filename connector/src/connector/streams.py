@@ -19,6 +19,7 @@ from connector.settings import Settings
 
 MAIL_DUPLICATE_WINDOW_S = 7_200  # a resend after a lost 250 is recognised this long
 DUPLICATE_WINDOW_S = 120  # the server keeps each id in memory this long
+THROUGH_KEPT_S = 5 * 86_400  # senders give up after 4 to 5 days (RFC 5321, 4.5.4.1)
 RETRY_MAX_CONSUMERS = 10_000  # 2.15 caps a stream at 1,000 unless it says otherwise itself
 MAIL_DURABLE = "mail"
 DELIVERY_DURABLE = "delivery"
@@ -47,7 +48,7 @@ STREAMS = (
     _Stream(
         name=objects.stream_of(subjects.CONTENT_BUCKET),
         subjects=(f"$O.{subjects.CONTENT_BUCKET}.C.>", f"$O.{subjects.CONTENT_BUCKET}.M.>"),
-        share=0.30,
+        share=0.27,
         extra=(("allow_rollup_hdrs", True),),
     ),
     _Stream(
@@ -66,12 +67,25 @@ STREAMS = (
     ),
     _Stream(name=subjects.NOTIFY, subjects=(subjects.NOTIFY_ALL,), share=0.01, work_queue=True),
     _Stream(name=subjects.JOURNAL, subjects=(subjects.JOURNAL_ALL,), share=0.04, work_queue=True),
-    _Stream(name=subjects.DEAD, subjects=(subjects.DEAD_ALL,), share=0.06),
+    _Stream(name=subjects.DEAD, subjects=(subjects.DEAD_ALL,), share=0.05),
     _Stream(
         name=f"KV_{BUCKET}",
         subjects=(f"$KV.{BUCKET}.>",),
         share=0.01,
         extra=(("max_msgs_per_subject", 1), ("allow_rollup_hdrs", True), ("allow_msg_ttl", True)),
+    ),
+    _Stream(
+        name=subjects.THROUGH,
+        subjects=(subjects.THROUGH_CLAIMS,),
+        share=0.01,
+        extra=(("max_msgs_per_subject", 1), ("max_age", THROUGH_KEPT_S * SECOND_NS)),
+    ),
+    _Stream(
+        name=objects.stream_of(subjects.THROUGH_BUCKET),
+        subjects=(f"$O.{subjects.THROUGH_BUCKET}.C.>", f"$O.{subjects.THROUGH_BUCKET}.M.>"),
+        share=0.03,
+        # Nobody waits for an answer so long: what a killed edge left behind goes by itself.
+        extra=(("allow_rollup_hdrs", True), ("max_age", 3_600 * SECOND_NS)),
     ),
 )
 

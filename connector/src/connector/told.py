@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mailchute.delivery import AttemptOutcome, WebhookDelivery
+import msgspec
+from mailchute.delivery import AttemptOutcome, WebhookDelivery, delivery_id_of
 from mailchute.journal import Event, Kind, event_id_of
 from mailchute.mail import MailObject
 from mailchute.parsed import MailSummary, ParseAnswer
 from mailchute.schedule import attempt_number_of
 
 from connector.attempt import schedule_begins_at
+
+NOWHERE = 0  # as mail_sequence: mode through keeps no copy on MAIL
 
 
 def accepted(mail: MailObject, sequence: int) -> Event:
@@ -98,3 +101,82 @@ def _owed_event(owed: WebhookDelivery, kind: str, event_id: str, at: datetime, *
         delivery_id=owed.id,
         **more,  # type: ignore[arg-type]
     )
+
+
+def blocked(mail: MailObject, parsed: ParseAnswer) -> Event:
+    """Mode through: a rule blocked it, and its sender was told so."""
+    event = carried_on(mail, parsed, "0", ())
+    return msgspec.structs.replace(event, mail_sequence=NOWHERE, retention_s=mail.alias.retention_s)
+
+
+def passed(
+    mail: MailObject,
+    parsed: ParseAnswer,
+    owed: WebhookDelivery,
+    outcome: AttemptOutcome,
+    number: int,
+    *,
+    is_kept: bool,
+) -> tuple[Event, ...]:
+    """
+    Mode through: the endpoint answered 2xx, and so the sender hears 250.
+
+    Args:
+        number: Of the attempt, over all copies that the sender sent; counts from 1.
+        is_kept: It lies on MAIL for the alias's other endpoints, where it is told that it was accepted.
+    """
+    made, done = attempted(owed, outcome, ())
+    made = msgspec.structs.replace(made, attempt=number, objects=parsed.objects)
+    if is_kept:
+        return made, done
+    return accepted(mail, NOWHERE), carried_on(mail, parsed, "0", (owed.endpoint_id,)), made, done
+
+
+def tried(
+    mail: MailObject,
+    parsed: ParseAnswer,
+    owed: WebhookDelivery,
+    outcome: AttemptOutcome,
+    number: int,
+    *,
+    is_rejected: bool,
+) -> tuple[Event, ...]:
+    """
+    Mode through: the endpoint answered something else, and the mail stays with its sender.
+
+    Args:
+        is_rejected: The sender was told to give up.
+    """
+    (made,) = attempted(owed, outcome, ())
+    made = msgspec.structs.replace(
+        made, attempt=number, summary=parsed.summary, objects=parsed.objects, mail_sequence=NOWHERE
+    )
+    if not is_rejected:
+        return (made,)
+    event_id = event_id_of("rejected", owed.mail_id, endpoint_id=owed.endpoint_id)
+    return made, _owed_event(
+        owed,
+        "rejected",
+        event_id,
+        datetime.now(UTC),
+        reason=outcome.reason,
+        retention_s=mail.alias.retention_s,
+    )
+
+
+def repeated(mail: MailObject, resend_id: str, endpoint_id: str, *, is_kept: bool) -> tuple[Event, ...]:
+    """Mode through: a copy came after the 2xx. What was told then is told again, for it may be lost."""
+    delivered = _mail_event(
+        mail,
+        "delivered",
+        "0",
+        datetime.now(UTC),
+        endpoint_id=endpoint_id,
+        delivery_id=delivery_id_of(mail.id, endpoint_id, "0"),
+    )
+    delivered = msgspec.structs.replace(
+        delivered, id=event_id_of("delivered", mail.id, endpoint_id=endpoint_id)
+    )
+    again = _mail_event(mail, "duplicate", "0", datetime.now(UTC))
+    again = msgspec.structs.replace(again, id=event_id_of("duplicate", mail.id, run=resend_id))
+    return (delivered, again) if is_kept else (accepted(mail, NOWHERE), delivered, again)

@@ -16,7 +16,7 @@ Kind = Literal[
     "duplicate",  # a resend of a mail we have; nothing further happens with it
     "scanned",
     "parsed",  # its deliveries are published
-    "rejected",  # a rule blocked it
+    "rejected",  # a rule blocked it; of mode through also: the endpoint, and the sender was told
     "attempted",  # one POST was made
     "delivered",  # an attempt ended in 2xx
     "dead",  # could not go on; replayable
@@ -38,12 +38,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_id: str | None = None  # parsed (see endpoint_ids), attempted, delivered, dead
     endpoint_ids: tuple[str, ...] = ()  # parsed: to whom it is owed
     delivery_id: str | None = None
-    mail_sequence: int | None = None  # accepted: where it lies on MAIL
-    retention_s: int | None = None  # accepted
-    summary: MailSummary | None = None  # accepted (subject unknown yet: ""), parsed, rejected
+    mail_sequence: int | None = None  # accepted: where it lies on MAIL; 0: nowhere (mode through)
+    retention_s: int | None = None  # accepted; of mode through also rejected
+    # accepted (subject unknown yet: ""), parsed, rejected; attempted of mode through
+    summary: MailSummary | None = None
     attempt: int | None = None  # attempted: counts from 1
     outcome: AttemptOutcome | None = None  # attempted
-    objects: tuple[str, ...] = ()  # parsed: keys on S3
+    objects: tuple[str, ...] = ()  # parsed, rejected, attempted of mode through: keys on S3
     stage: str | None = None  # dead: scan, parse, deliver
     reason: str | None = None  # rejected: the rule; dead: why
 
