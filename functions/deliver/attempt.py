@@ -21,7 +21,7 @@ from . import verdict
 from .answer import Answer
 from .challenge import challenge_shape, echo_of, waiting_for
 from .client import Client
-from .destination import destination_of
+from .destination import Destination, destination_of
 from .faults import EndpointFault
 from .fit import BodyTooLarge, fitted
 from .formats import SHAPES, Mail
@@ -122,9 +122,26 @@ class Attempts:
             left_s = min(left_s, (request.deadline_at - started_at).total_seconds())
         if left_s < SHORTEST_S:
             raise OutOfTime("the sender's deadline left no time for an attempt")
+        destination, head, body = self.composed(request, endpoint, int(started_at.timestamp()))
+        return self.client.post(
+            destination,
+            head,
+            body,
+            ends_at=began_s + left_s,
+            client_certificate=endpoint.client_certificate,
+        )
+
+    def composed(
+        self, request: AttemptRequest, endpoint: Endpoint, timestamp: int
+    ) -> tuple[Destination, bytes, bytes]:
+        """
+        Return where a POST of this second goes, its request line and header section, and its body.
+
+        Raises:
+            EndpointFault: It cannot be made.
+        """
         destination = destination_of(endpoint.url)
         keys = _keys_of(endpoint.signing_key) if endpoint.signing_key else self.keys
-        timestamp = int(started_at.timestamp())
         mail = Mail(request=request, endpoint=endpoint, timestamp=timestamp, keys=keys)
         if request.challenge is None:
             shape = fitted(SHAPES[endpoint.format], mail)
@@ -138,13 +155,7 @@ class Attempts:
             timestamp=timestamp,
             v1a_key=_v1a_key(keys) if endpoint.signs_v1a else None,
         )
-        return self.client.post(
-            destination,
-            head,
-            shape.body,
-            ends_at=began_s + left_s,
-            client_certificate=endpoint.client_certificate,
-        )
+        return destination, head, shape.body
 
 
 def refusal_of(endpoint: Endpoint | None) -> str:

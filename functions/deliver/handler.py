@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
-from mailchute.delivery import AttemptRequest
+from mailchute.delivery import AttemptRequest, RehearsalRequest
 from mailchute.directory import Directory
 from mailchute.errors import BadSetting
 from mailchute.function import Answer, Call, answer
@@ -19,6 +20,7 @@ from .client import Client
 from .egress import Egress
 from .identity import Identities
 from .names import resolve_by
+from .rehearsal import HEADER, rehearsed
 from .settings import Settings
 
 CONCURRENCY = 1_024  # threads that mostly wait; half of them may hang while the rest serves
@@ -56,4 +58,6 @@ def handle(call: Call) -> Answer:
     """Make one attempt; what the endpoint did is a value of a 200."""
     if _attempts is None:
         raise BadSetting("deliver was called before start()")
+    if HEADER in call.headers:
+        return answer(call, RehearsalRequest, partial(rehearsed, _attempts))
     return answer(call, AttemptRequest, _attempts.make)

@@ -72,10 +72,12 @@ class Parser:
     def _after_loss(self, request: ParseRequest, reason: str) -> Draft:
         """Return the draft of a mail that took a worker down, made without reading the mail's body."""
         from .degraded import degraded  # noqa: PLC0415 - it brings all that reads mail, which only workers do
+        from .rehearsal import rehearsed  # noqa: PLC0415 - likewise
 
         log.error("worker lost", mail_id=request.mail.id, reason=reason)
         limit = "time" if reason == "timeout" else "worker"
-        return degraded(request, self._settings.worker, limit)
+        draft = degraded(request, self._settings.worker, limit)
+        return rehearsed(draft, request) if request.is_rehearsal else draft
 
     def _finish(self, draft: Draft) -> bytes:
         if draft.failure is not None:

@@ -11,6 +11,7 @@ from mailchute.eventlog import event_log
 from mailchute.expressions import Expression, ExpressionError, compile_expression
 from mailchute.file_patterns import is_meant
 from mailchute.mail import MailObject
+from mailchute.parsed import Decided, RuleTrace
 from mailchute.payload import Attachment, Message
 from mailchute.rule_facts import facts_of
 from mailchute.verdicts import ScanReport
@@ -83,6 +84,28 @@ def _dropped(one: Attachment) -> Attachment:
     return replace(
         one, content=UNSET, url=UNSET, message=UNSET, status="excluded", exclude_reason="dropped-by-rule"
     )
+
+
+def traced(
+    rules: Sequence[Rule], mail: MailObject, report: ScanReport, message: Message
+) -> tuple[RuleTrace, ...]:
+    """Return whether each rule holds of this mail, and the comparisons that made it so."""
+    facts = message_facts(mail, report, message)
+    return tuple(_traced(rule, facts) for rule in rules)
+
+
+def _traced(rule: Rule, facts: dict[str, Any]) -> RuleTrace:
+    try:
+        condition = _compiled(rule.when)
+    except ExpressionError:
+        return RuleTrace(rule=rule, holds=False, because=())
+    because = tuple(
+        Decided(
+            text=one.text, holds=bool(one.value(facts)), facts={name: facts.get(name) for name in one.names}
+        )
+        for one in condition.clause.deciding(facts)
+    )
+    return RuleTrace(rule=rule, holds=condition.holds(facts), because=because)
 
 
 def message_facts(mail: MailObject, report: ScanReport, message: Message) -> dict[str, Any]:

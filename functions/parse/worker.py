@@ -32,6 +32,7 @@ from .degraded import degraded
 from .draft import Draft, finished
 from .frames import ANSWER, DRAFT, REFUSED, receive, send
 from .limits import LimitExceeded
+from .rehearsal import rehearsed
 from .settings import WorkerSettings
 from .work import parsed
 
@@ -60,6 +61,8 @@ def serve(connection: socket.socket, settings: WorkerSettings) -> None:
             send(connection, REFUSED, b"")
             continue
         draft = draft_of(request, settings)
+        if request.is_rehearsal:
+            draft = rehearsed(draft, request)
         if draft.uploads or draft.failure is not None:
             send(connection, DRAFT, wire.encode(draft))
         else:

@@ -12,6 +12,7 @@ COMMANDS = {  # name → module:attribute, in the order of the help text
     "up": "mailchute_cli.up:up",
     "send": "mailchute_cli.send:send",
     "demo": "mailchute_cli.demo:demo",
+    "explain": "mailchute_cli.explain:explain",
     "routes": "mailchute_cli.routes:routes",
     "endpoints": "mailchute_cli.endpoints:endpoints",
     "emails": "mailchute_cli.emails:emails",

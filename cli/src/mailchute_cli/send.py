@@ -43,7 +43,7 @@ def send(
     """Send one mail: FILE as it is (- is stdin), or one made from the options."""
     address = rooms.address("--smtp", smtp)
     if file is not None:
-        content = _read(file)
+        content = read_content(file)
     else:
         content = bytes(composed(sender, recipients, subject=subject, text=text, html=html, attach=attach))
     for line in submit(address, sender, recipients, content):
@@ -80,7 +80,7 @@ def composed(
     for path in attach:
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         main, _, sub = kind.partition("/")
-        mail.add_attachment(_read(path), maintype=main, subtype=sub, filename=path.name)
+        mail.add_attachment(read_content(path), maintype=main, subtype=sub, filename=path.name)
     return mail
 
 
@@ -109,7 +109,7 @@ def _said(of: str, answer: tuple[int, bytes]) -> str:
     return f"{answer[0]} {answer[1].decode(errors='replace')}   ({of})"
 
 
-def _read(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from .table import cell
+
 WIDTH = 110  # what fits on one line stands on one line
 TEXT_CHARACTERS = 240  # of one string that is shown; the file has all
 LISTED = 6  # elements of one list
@@ -38,7 +40,7 @@ def shown(told: dict[str, Any], payload: dict[str, Any], path: Path) -> str:
             rule,
             *fields,
             "",
-            *_lines(payload, STEP, "", ""),
+            *lines_of(payload),
             rule,
             f"all of it, unshortened: {os.path.relpath(path)}",
             "",
@@ -46,10 +48,15 @@ def shown(told: dict[str, Any], payload: dict[str, Any], path: Path) -> str:
     )
 
 
+def lines_of(payload: Any) -> Iterator[str]:
+    """Yield the payload as JSON for a person: long texts and lists shortened, all of it printable."""
+    return _lines(payload, STEP, "", "")
+
+
 def _lines(value: Any, indent: str, key: str, comma: str) -> Iterator[str]:
     """Yield JSON of `value` behind its key: on one line where it fits, else an element a line."""
     label = f"{click.style(json.dumps(key), fg='cyan')}: " if key else ""
-    short = json.dumps(_shortened(value), ensure_ascii=False)
+    short = cell(json.dumps(_shortened(value), ensure_ascii=False))
     room = WIDTH - len(indent) - len(key) - 5
     if not isinstance(value, (dict, list)) or not value or (len(short) <= room and indent != STEP):
         yield f"{indent}{label}{short}{comma}"

@@ -66,6 +66,23 @@ class AttemptRequest(msgspec.Struct, frozen=True, kw_only=True):
     challenge: str | None = None  # instead of the mail: the endpoint is to echo it (delivery names it only)
 
 
+class RehearsalRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt to be shown and not made; no deliver takes it for an AttemptRequest."""
+
+    version: int = 1
+    rehearse: AttemptRequest
+
+
+class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
+    """The request that an attempt would make now."""
+
+    version: int = 1
+    url: str
+    head: bytes = b""  # request line and header section; what its owner set himself is hidden
+    body: bytes = b""
+    refusal: str | None = None  # why nothing would be sent
+
+
 def delivery_id_of(mail_id: str, endpoint_id: str, run: str) -> str:
     """Return the id of this delivery, the same whenever it is made again."""
     return derived_id("dlv", mail_id, endpoint_id, run)

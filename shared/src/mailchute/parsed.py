@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from mailchute.alias import Rule
 from mailchute.mail import MailObject
 from mailchute.verdicts import ScanReport
 
@@ -17,6 +18,7 @@ class ParseRequest(msgspec.Struct, frozen=True, kw_only=True):
     mail: MailObject
     report: ScanReport
     degraded: str | None = None  # why parsing is not to be tried: the mail brought it down before
+    is_rehearsal: bool = False  # nothing is put on S3, and every rule says why it holds or does not
 
 
 class AttachmentSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +41,22 @@ class MailSummary(msgspec.Struct, frozen=True, kw_only=True):
     is_spam: bool | None = None
 
 
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison that made a rule true or false of a mail."""
+
+    text: str  # as it was written
+    holds: bool
+    facts: dict[str, Any]  # what the mail has for the names in it; None: it has no such thing
+
+
+class RuleTrace(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule of an alias, asked of one mail."""
+
+    rule: Rule
+    holds: bool
+    because: tuple[Decided, ...]  # empty: it could not be read
+
+
 class ParseAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The payload, and what the alias's rules decided about it."""
 
@@ -54,4 +72,5 @@ class ParseAnswer(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_id: str | None = (
         None  # a rule routed it: owed to this endpoint alone; None: to all of the alias's
     )
+    trace: tuple[RuleTrace, ...] = ()  # of a rehearsal: every rule, in order; the first that holds decided
     words: str | None = None  # notify only: what the sender is told; None: our own words
