@@ -54,12 +54,12 @@ spam-report: .venv/dev.stamp
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@touch $@
 
-# Some tests use Debian's swaks, Postfix and Rspamd where they are, and skip where they are not. They
+# Some tests use Debian's swaks, Postfix, Rspamd and ClamAV where they are, and skip where they are not. They
 # are only fetched in a container (no systemd) where we are root; failing to fetch them fails nothing.
-DEBIAN := swaks postfix rspamd
+DEBIAN := swaks postfix rspamd clamav-daemon
 debian-tools:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ ! -d /run/systemd/system ] \
-		&& ! { command -v swaks && command -v postfix && command -v rspamd; } >/dev/null; then \
+		&& ! { command -v swaks && command -v postfix && command -v rspamd && command -v clamd; } >/dev/null; then \
 		policy=/usr/sbin/policy-rc.d; \
 		[ -e $$policy ] && policy= || { printf '#!/bin/sh\nexit 101\n' > $$policy && chmod 755 $$policy; }; \
 		{ timeout 60 apt-get update && timeout 120 env DEBIAN_FRONTEND=noninteractive \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import struct
@@ -33,14 +34,8 @@ class Clamd:
         ends_at = time.monotonic() + timeout_s
         try:
             with self._connect(timeout_s) as connection:
-                connection.sendall(b"zINSTREAM\0")
-                view = memoryview(content)
-                for at in range(0, len(view), CHUNK_OCTETS):
-                    chunk = view[at : at + CHUNK_OCTETS]
-                    connection.settimeout(max(0.01, ends_at - time.monotonic()))
-                    connection.sendall(struct.pack("!L", len(chunk)))
-                    connection.sendall(chunk)
-                connection.sendall(struct.pack("!L", 0))
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have heard enough
+                    self._send(connection, memoryview(content), ends_at)
                 answer = self._answer(connection, ends_at)
         except OSError as error:
             log.warning("clamd-unavailable", stage="scan", reason=type(error).__name__)
@@ -49,7 +44,10 @@ class Clamd:
             return Virus(engine="clamav", infected=False)
         found = _FOUND.fullmatch(answer)
         if found is None:
-            log.warning("clamd-unavailable", stage="scan", reason="answer")
+            is_too_much = answer.startswith(b"INSTREAM size limit")
+            log.warning(
+                "clamd-unavailable", stage="scan", reason="StreamMaxLength" if is_too_much else "answer"
+            )
             return None
         return Virus(engine="clamav", infected=True, names=(found[1].decode("utf-8", "replace"),))
 
@@ -62,12 +60,28 @@ class Clamd:
         host, _, port = self._address.rpartition(":")
         return socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s)
 
+    def _send(self, connection: socket.socket, content: memoryview, ends_at: float) -> None:
+        connection.sendall(b"zINSTREAM\0")
+        for at in range(0, len(content), CHUNK_OCTETS):
+            chunk = content[at : at + CHUNK_OCTETS]
+            connection.settimeout(_left_s(ends_at))
+            connection.sendall(struct.pack("!L", len(chunk)))
+            connection.sendall(chunk)
+        connection.sendall(struct.pack("!L", 0))
+
     def _answer(self, connection: socket.socket, ends_at: float) -> bytes:
         answer = b""
         while b"\0" not in answer and len(answer) < ANSWER_MAX_OCTETS:
-            connection.settimeout(max(0.01, ends_at - time.monotonic()))
+            connection.settimeout(_left_s(ends_at))
             received = connection.recv(ANSWER_MAX_OCTETS)
             if not received:
                 break
             answer += received
         return answer.partition(b"\0")[0].strip()
+
+
+def _left_s(ends_at: float) -> float:
+    left_s = ends_at - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("clamd takes too long")
+    return left_s

@@ -100,4 +100,6 @@ def _by(virus: Future[Virus | None] | None, deadline: float) -> Virus | None:
         return virus.result(timeout=max(0.0, deadline - time.monotonic()))
     except TimeoutError:
         virus.cancel()
-        return None
+    except Exception as error:  # noqa: BLE001 - no mail is held up by a scanner that broke
+        log.error("filter-broke", error=error, stage="scan", reason="clamd")
+    return None

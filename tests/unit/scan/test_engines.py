@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from mailchute.verdicts import ScanReport
-
 from tests.servers.dns import DnsServer
 from tests.unit.scan.given import mail, scan
 
@@ -131,6 +130,8 @@ class _ClamdHandler(socketserver.BaseRequestHandler):
     server: FakeClamd
 
     def handle(self) -> None:
+        if self.server.answer == b"hangs up":
+            return
         stream = self.request.makefile("rb")
         assert stream.read(10) == b"zINSTREAM\0"
         content = b""
@@ -139,6 +140,11 @@ class _ClamdHandler(socketserver.BaseRequestHandler):
         if self.server.answer == b"silent":
             self.server.wait.wait()
             return
+        while self.server.answer == b"dribbles" and not self.server.wait.wait(0.002):
+            try:
+                self.request.sendall(b"s")
+            except OSError:
+                return
         found = b"stream: Eicar-Test FOUND\0" if b"EICAR" in content else b"stream: OK\0"
         self.request.sendall(found if self.server.answer is None else self.server.answer)
 
@@ -162,11 +168,27 @@ def test_a_virus_is_named(dns: DnsServer, clamd: FakeClamd) -> None:
     assert not clean.infected
 
 
-@pytest.mark.parametrize("answer", [b"silent", b"", b"INSTREAM size limit exceeded. ERROR\0", b"\xff" * 9000])
-def test_a_clamd_that_does_not_say_is_no_clean_bill(dns: DnsServer, clamd: FakeClamd, answer: bytes) -> None:
+CLAMD_TROUBLE = [
+    b"silent",
+    b"dribbles",
+    b"hangs up",
+    b"",
+    b"stream: O",
+    b"stream: FOUND\0",
+    b"INSTREAM size limit exceeded. ERROR\0",
+    b"COMMAND READ TIMED OUT\0",
+    b"\xff" * 9000,
+]
+
+
+@pytest.mark.parametrize("answer", CLAMD_TROUBLE)
+@pytest.mark.parametrize("octets", [10, 3_000_000])
+def test_a_clamd_that_does_not_say_is_no_clean_bill(
+    dns: DnsServer, clamd: FakeClamd, answer: bytes, octets: int
+) -> None:
     clamd.answer = answer
     settings = {"clamd": f"127.0.0.1:{clamd.server_address[1]}", "deadline_s": DEADLINE_S}
-    assert scan(dns, mail(), settings=settings).security.virus is None
+    assert scan(dns, mail(body="x" * octets), settings=settings).security.virus is None
 
 
 def test_a_clamd_that_is_gone_is_no_clean_bill(dns: DnsServer, tmp_path: Path) -> None:
