@@ -59,6 +59,31 @@ def draft(
     return Draft(mail_id, envelope, alias, received_at, trace)
 
 
+async def finished(drafts: list[Draft], intake: Intake) -> list[MailObject]:
+    """
+    Return the mail objects, now that their content has come in whole.
+
+    Raises:
+        StreamFull, StreamUnavailable: The Object Store does not take the content.
+    """
+    sha256 = intake.sha256()
+    content = b"".join(intake.pieces)
+    refs = [await writer.commit() for writer in intake.writers]
+    return [
+        MailObject(
+            id=each.id,
+            envelope=each.envelope,
+            alias=each.alias,
+            received_at=each.received_at,
+            content=refs[index] if refs else each.trace + content,
+            fingerprint=fingerprint_of(each.envelope.reverse_path, each.envelope.forward_path, sha256),
+            size_octets=intake.size_octets,
+            trace_octets=len(each.trace),
+        )
+        for index, each in enumerate(drafts)
+    ]
+
+
 class Acceptance:
     """
     Puts mails on the stream.
@@ -85,6 +110,9 @@ class Acceptance:
         self._timeout_s = timeout_s
         self._log = log
 
+    def check_room(self) -> None:
+        """There is room as long as there is any on the stream."""
+
     async def open_writers(self, drafts: list[Draft], window: int) -> list[ObjectWriter]:
         """Return one object for each mail, with its trace fields written."""
         writers = [self._new_writer(each.id, window) for each in drafts]
@@ -100,7 +128,7 @@ class Acceptance:
             StreamFull, StreamUnavailable: Not all of them are known to be stored. Some may be; the client's
                 next try then finds them by their fingerprint.
         """
-        mails = await self._finished(drafts, intake)
+        mails = await finished(drafts, intake)
         intake.is_accepted = True
         try:
             receipts = await self._publish(
@@ -128,24 +156,6 @@ class Acceptance:
                 return await self._publisher.publish_all(publications, timeout_s=self._timeout_s)
         except TimeoutError as error:
             raise StreamUnavailable("no receipt in time") from error
-
-    async def _finished(self, drafts: list[Draft], intake: Intake) -> list[MailObject]:
-        sha256 = intake.sha256()
-        content = b"".join(intake.pieces)
-        refs = [await writer.commit() for writer in intake.writers]
-        return [
-            MailObject(
-                id=each.id,
-                envelope=each.envelope,
-                alias=each.alias,
-                received_at=each.received_at,
-                content=refs[index] if refs else each.trace + content,
-                fingerprint=fingerprint_of(each.envelope.reverse_path, each.envelope.forward_path, sha256),
-                size_octets=intake.size_octets,
-                trace_octets=len(each.trace),
-            )
-            for index, each in enumerate(drafts)
-        ]
 
     async def _already_have(self, mail: MailObject, sequence: int) -> str:
         """Return the id under which the stream has held this mail all along, and journal the resend."""

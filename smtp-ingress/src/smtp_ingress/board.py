@@ -18,7 +18,7 @@ BUCKETS = 4_096  # of networks and of aliases; two that share one are counted to
 RATE_CELLS = 3  # of a bucket: the number of its window, the count in it, the count in the one before
 WINDOW_S = 60.0
 
-GAUGES = ("connections", "octets")  # they fall to nothing with their process
+GAUGES = ("connections", "octets", "through")  # they fall to nothing with their process
 COUNTERS = (
     "accepted",
     "duplicates",

@@ -27,6 +27,7 @@ from smtp_ingress.recipients import Recipients
 from smtp_ingress.replies import Refused
 from smtp_ingress.room import room_of
 from smtp_ingress.settings import Settings
+from smtp_ingress.through import Through
 from smtp_ingress.transaction import Transaction
 
 
@@ -53,6 +54,7 @@ class Edge:
     admission: Admission
     recipients: Recipients
     acceptance: Acceptance
+    through: Through
     stocks: tuple[Stock, ...]  # any of them full: 452
     blocklist: Blocklist
     lists: DnsLists
@@ -106,6 +108,8 @@ class Edge:
             Refused: There is no room for it.
         """
         self.check_stocks()
+        place = self._place_of(drafts)
+        place.check_room()
         room = room_of(declared_octets, len(drafts), content_limit_octets=self.content_limit_octets)
         await self.admission.reserve(room.reserved_octets)
 
@@ -114,7 +118,7 @@ class Edge:
                 octets = room_of(None, len(drafts), content_limit_octets=room.held_octets).big_octets
                 await self.admission.reserve(octets)
                 intake.reserved_octets += octets
-            return await self.acceptance.open_writers(drafts, room.window)
+            return await place.open_writers(drafts, room.window)
 
         intake = Intake(
             limit_octets=self.settings.limits.message_octets,
@@ -126,14 +130,14 @@ class Edge:
 
     async def accept(self, drafts: list[Draft], intake: Intake) -> str:
         """
-        Return the reply to a mail that has come in whole.
+        Return the reply to a mail that has come in whole; of mode through, once its endpoint has answered.
 
         It goes on when the session is cut off: a client that hangs up now has its mail stored or not, but
-        never half. Raises: as Acceptance.accept.
+        never half. Raises: as Acceptance.accept and Through.accept.
         """
         loop = asyncio.get_running_loop()
         began_at = loop.time()
-        task = loop.create_task(self.acceptance.accept(drafts, intake))
+        task = loop.create_task(self._place_of(drafts).accept(drafts, intake))
         self._accepting.add(task)
         task.add_done_callback(self._accepted)
         reply = await asyncio.shield(task)
@@ -156,11 +160,16 @@ class Edge:
         for session in list(self.sessions):
             session.close_when_idle()
         await _until(lambda: not self.sessions and not self._accepting, self.settings.timers.drain_s)
+        self.through.give_up()
         for session in list(self.sessions):
             session.say(replies.CLOSING.format(hostname=self.settings.hostname))
             session.end()
         if self._accepting:
             await asyncio.wait(self._accepting, timeout=self.settings.timers.publish_s)
+
+    def _place_of(self, drafts: list[Draft]) -> Acceptance | Through:
+        """Return who takes the mail: all its recipients are of one mode."""
+        return self.through if drafts[0].alias.mode == "through" else self.acceptance
 
     def _accepted(self, task: asyncio.Task[str]) -> None:
         self._accepting.discard(task)

@@ -13,7 +13,7 @@ from mailchute.errors import DirectoryUnavailable
 from mailchute.standing import Standing
 
 from smtp_ingress.address import is_relay_attempt, path_of
-from smtp_ingress.replies import MODE_UNAVAILABLE, NO_RELAY, NO_SUCH_USER, PROTECTED, Refused
+from smtp_ingress.replies import NO_RELAY, NO_SUCH_USER, PROTECTED, Refused
 
 OFFICES = frozenset({"postmaster", "abuse"})  # RFC 5321, 4.5.1; RFC 2142, 4 and 5
 FIND_S = 10.0  # what a client waits for the database before it is told to come again
@@ -68,8 +68,6 @@ class Recipients:
         alias = self._directory.cached(path)
         if alias is None:
             alias = await self._asked(self._find, path)
-        if alias.mode != "async":
-            raise Refused(MODE_UNAVAILABLE)
         if alias.address.startswith("*@") and not is_office(path):
             if path.local_part.lower() in self._protected:
                 raise Refused(PROTECTED)

@@ -40,6 +40,8 @@ INHERITED = {
 NOT_NOW = "451 4.3.0 temporary failure on our side, try again later"
 FULL = "452 4.3.1 no room for more mail now, try again later"
 BUSY = "452 4.3.1 too much mail in flight, try again later"
+CLOSING_NOW = "451 4.3.2 this server is closing, try again later"
+TOO_MANY_WAIT = "451 4.3.2 too many mails wait for an answer, try again later"
 CLOSING = "421 4.3.2 {hostname} is closing, try again later"
 TIMED_OUT = "421 4.4.2 {hostname} timed out waiting for you"
 TOO_SLOW = "421 4.4.2 {hostname} content came too slowly"
@@ -73,7 +75,6 @@ CLIENT_UNWANTED = "550 5.7.1 the owner of this address blocks mail from {client}
 SENDER_UNWANTED = "550 5.7.1 the owner of this address blocks this sender"
 OVER_QUOTA = "452 4.2.2 this recipient has had all its mails of this month, try again later"
 TOO_BIG_FOR_RECIPIENT = "552 5.3.4 a mail for this recipient may have {limit} octets"
-MODE_UNAVAILABLE = "451 4.3.5 this address cannot be served now"
 
 # Content.
 TOO_BIG = "552 5.3.4 a mail may have {limit} octets"

@@ -13,7 +13,7 @@ from mailchute.eventlog import EventLog
 from mailchute.jetstream import Publisher, connect
 from mailchute.objects import ObjectWriter
 from mailchute.resolver import Resolver
-from mailchute.subjects import REF_LIMIT_OCTETS
+from mailchute.subjects import REF_LIMIT_OCTETS, THROUGH_BUCKET
 from nats.aio.client import Client
 
 from smtp_ingress.acceptance import Acceptance
@@ -29,6 +29,7 @@ from smtp_ingress.mail_stream import MailStream
 from smtp_ingress.recipients import Recipients
 from smtp_ingress.session import Session
 from smtp_ingress.settings import Settings
+from smtp_ingress.through import Through
 
 LOOK_EVERY_S = 1.0  # at how full MAIL and the disk are
 FILES_EVERY_S = 10.0  # at certificate and block list; SIGHUP looks at once
@@ -71,12 +72,14 @@ async def serve(
     )
     stream = MailStream(client)
     disk = Disk(settings.disk, least_octets=settings.disk_free_octets)
+    admission = Admission(settings.limits, row, hostname=settings.hostname)
     edge = Edge(
         settings=settings,
         row=row,
-        admission=Admission(settings.limits, row, hostname=settings.hostname),
+        admission=admission,
         recipients=recipients,
         acceptance=_acceptance(client, stream, row, settings, log),
+        through=_through(client, stream, admission, row, settings, log),
         stocks=(stream, disk),
         blocklist=blocklist,
         lists=lists,
@@ -141,6 +144,22 @@ def _acceptance(
         lambda name, window: ObjectWriter(publisher, name, window=window),
         row=row,
         timeout_s=settings.timers.publish_s,
+        log=log,
+    )
+
+
+def _through(
+    client: Client, stream: MailStream, admission: Admission, row: Row, settings: Settings, log: EventLog
+) -> Through:
+    publisher = Publisher(client)
+    return Through(
+        client,
+        lambda name, window: ObjectWriter(publisher, name, bucket=THROUGH_BUCKET, window=window),
+        stream.delete,
+        admission=admission,
+        row=row,
+        limit=settings.limits.through,
+        timeout_s=settings.timers.through_s,
         log=log,
     )
 

@@ -34,6 +34,7 @@ class Timers:
         float  # MAILCHUTE_PUBLISH_TIMEOUT_S: for the PubAck, 20 (clients wait 600: RFC 5321, 4.5.3.2.6)
     )
     drain_s: float  # MAILCHUTE_DRAIN_TIMEOUT_S: for transactions under way at SIGTERM, 30
+    through_s: float  # MAILCHUTE_THROUGH_TIMEOUT_S: for the webhook's answer, 55
     slowest_octets_s: (
         int  # MAILCHUTE_SLOWEST_OCTETS_PER_S: average of a DATA after a minute, 100; 0 is no limit
     )
@@ -48,6 +49,7 @@ class Timers:
             banner_s=reader.seconds("MAILCHUTE_BANNER_DELAY_S", 0, high=60),
             publish_s=reader.seconds("MAILCHUTE_PUBLISH_TIMEOUT_S", 20, low=0.1, high=300),
             drain_s=reader.seconds("MAILCHUTE_DRAIN_TIMEOUT_S", 30, high=600),
+            through_s=reader.seconds("MAILCHUTE_THROUGH_TIMEOUT_S", 55, low=5, high=300),
             slowest_octets_s=reader.whole("MAILCHUTE_SLOWEST_OCTETS_PER_S", 100, low=0, high=1_000_000),
         )
 
@@ -66,6 +68,7 @@ class Limits:
         int  # MAILCHUTE_MAX_CONNECTIONS_PER_NETWORK: per /24 or /64, 50 (Postfix: 50 a client)
     )
     network_rate: int  # MAILCHUTE_MAX_CONNECTIONS_PER_NETWORK_MINUTE: 300 (mox); 0 is no limit
+    through: int  # MAILCHUTE_MAX_THROUGH: clients that wait for a webhook's answer, 256
     alias_rate: int  # MAILCHUTE_MAX_MAILS_PER_ALIAS_MINUTE: 0, no limit
     recipients: int  # MAILCHUTE_MAX_RECIPIENTS: 100 (RFC 5321, 4.5.3.1.8: no less)
     transactions: int  # MAILCHUTE_MAX_TRANSACTIONS: of a connection, 10000
@@ -87,6 +90,7 @@ class Limits:
             connections=whole("CONNECTIONS", 1_000, 1),
             network_connections=whole("CONNECTIONS_PER_NETWORK", 50, 1),
             network_rate=whole("CONNECTIONS_PER_NETWORK_MINUTE", 300),
+            through=whole("THROUGH", 256, 1),
             alias_rate=whole("MAILS_PER_ALIAS_MINUTE", 0),
             recipients=whole("RECIPIENTS", 100, 100, 1_000),
             transactions=whole("TRANSACTIONS", 10_000, 1),

@@ -69,8 +69,8 @@ class Transaction:
         alias = await recipients.resolve(path)
         if alias.requires_tls and not has_tls:
             raise Refused(TLS_REQUIRED)
-        if self.mode not in (None, alias.mode):
-            raise Refused(NOT_FITTING)
+        if self.recipients and path not in self.recipients and "through" in (self.mode, alias.mode):
+            raise Refused(NOT_FITTING)  # an answer for two recipients could be no one's
         return path, alias
 
     def drafts(self, client: Client, *, hostname: str, now: datetime) -> list[Draft]:

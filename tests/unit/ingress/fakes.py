@@ -8,6 +8,7 @@ from mailchute.alias import AliasSnapshot
 from mailchute.errors import DirectoryUnavailable
 from mailchute.jetstream import Publication, Receipt
 from mailchute.mail import ContentRef
+from nats.aio.msg import Msg
 
 
 def snapshot(address, **more):
@@ -97,3 +98,30 @@ class FakeWriter:
 
     async def abort(self):
         self.is_aborted = True
+
+
+class FakeClient:
+    """A NATS connection on which a connector does with each question what `connector` says."""
+
+    def __init__(self, connector=None):
+        self.connector = connector
+        self.questions = []
+        self.raises = None
+        self._hear = None
+
+    def new_inbox(self):
+        return "_INBOX.fake"
+
+    async def subscribe(self, subject, *, cb):
+        self._hear = cb
+
+    async def publish(self, subject, payload, reply):
+        if self.raises is not None:
+            raise self.raises
+        self.questions.append((subject, payload, reply))
+        if self.connector is not None:
+            await self.connector(payload, lambda data, **headers: self.say(reply, data, **headers))
+
+    async def say(self, inbox, data, **headers):
+        """Let the edge hear this."""
+        await self._hear(Msg(None, subject=inbox, data=data, headers=headers or None))

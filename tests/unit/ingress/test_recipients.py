@@ -86,12 +86,6 @@ def test_a_postmaster_alias_that_is_no_alias_defers():
         resolve(FakeDirectory(SUPPORT), "postmaster@inbox.test", "gone@inbox.test")
 
 
-def test_a_mode_that_cannot_be_kept_is_no_quiet_downgrade():
-    through = snapshot("secret@inbox.test", mode="through")
-    with pytest.raises(Refused, match=r"451 4\.3\.5"):
-        resolve(FakeDirectory(through), "secret@inbox.test")
-
-
 def test_postmaster_alone_is_ours():
     recipients = Recipients(FakeDirectory(), hostname="mx.test", postmaster_alias="", protected=frozenset())
     assert recipients.path("Postmaster") == Path("Postmaster", "mx.test")

@@ -15,8 +15,9 @@ from smtp_ingress.edge import Edge
 from smtp_ingress.recipients import Recipients
 from smtp_ingress.session import Session
 from smtp_ingress.settings import Settings
+from smtp_ingress.through import Through
 
-from tests.unit.ingress.fakes import FakeDirectory, FakePublisher, snapshot
+from tests.unit.ingress.fakes import FakeClient, FakeDirectory, FakePublisher, FakeWriter, snapshot
 
 LOG = EventLog(logging.getLogger("test"))
 UP_TO_DATA = [b"EHLO x", b"MAIL FROM:<a@b.test>", b"RCPT TO:<a@inbox.test>", b"DATA"]
@@ -29,12 +30,23 @@ class Roomy:
 def made(publisher, directory):
     settings = Settings.read({"MAILCHUTE_HOSTNAME": "mx.test"})
     row = Board(1).row(0)
+    admission = Admission(settings.limits, row, hostname="mx.test")
     return Edge(
         settings=settings,
         row=row,
-        admission=Admission(settings.limits, row, hostname="mx.test"),
+        admission=admission,
         recipients=Recipients(directory, hostname="mx.test", postmaster_alias="", protected=frozenset()),
         acceptance=Acceptance(publisher, None, None, row=row, timeout_s=5, log=LOG),
+        through=Through(
+            FakeClient(),
+            FakeWriter,
+            None,
+            admission=admission,
+            row=row,
+            limit=1,
+            timeout_s=5,
+            log=LOG,
+        ),
         stocks=(Roomy(),),
         blocklist=Blocklist(None, log=LOG),
         lists=DnsLists((), lambda: None, log=LOG),

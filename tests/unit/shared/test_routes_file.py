@@ -83,6 +83,14 @@ def test_a_domain_may_take_no_mail_in_clear_and_still_have_an_alias_called_tls()
     assert (plain.requires_tls, [one.name for one in plain.aliases]) == (False, ["tls"])
 
 
+def test_an_alias_may_let_its_senders_wait_for_the_answer_of_its_webhook() -> None:
+    [domain] = parse_routes(
+        "version: 1\ndomains:\n  a.test:\n"
+        "    one: {endpoints: [https://a.example], mode: through}\n    two: https://a.example"
+    ).domains
+    assert [one.mode for one in domain.aliases] == ["through", "async"]
+
+
 def test_an_endpoint_may_be_signed_for_by_key_and_shown_a_certificate(authority: Authority) -> None:
     pem = authority.issue("mailchute").read_text()
     text = yaml.safe_dump(
@@ -216,7 +224,6 @@ def rule(text: str) -> str:
         (alias("rules: []"), 4, "endpoints is missing"),
         (alias("endpoints: []"), 5, "expected 1 to 10 endpoints, found 0"),
         (alias("endpoints: [https://a, https://a]"), 5, "POSTed to it twice"),
-        (alias("{endpoints: [https://a], mode: through}"), 5, "mode through is not built yet"),
         (alias("{endpoints: [https://a], mode: sync}"), 5, "'sync' is unknown"),
         (alias("{endpoints: [https://a], residency: true}"), 5, "data residency is not built yet"),
         (alias("{endpoints: [https://a], storage: mine}"), 5, "not built yet"),

@@ -19,6 +19,7 @@ Read whole, every mistake is found in one go, each with its line.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast, get_args
 
 import yaml
 
@@ -27,10 +28,11 @@ from mailchute.alias import (
     INLINE_LIMIT_OCTETS,
     RETENTION_S,
     SPAM_THRESHOLD,
+    Mode,
     Rule,
 )
 from mailchute.errors import BadSetting
-from mailchute.routes.endpoints import NOT_BUILT, NOT_YET, read_endpoints
+from mailchute.routes.endpoints import NOT_BUILT, read_endpoints
 from mailchute.routes.located import FILE_MAX_OCTETS, Located, Mistakes, given, located
 from mailchute.routes.rules import check_reach, read_preset, read_rules
 from mailchute.routes.units import octets_of, seconds_of
@@ -146,16 +148,16 @@ def _alias(name: str, place: Located) -> WantedAlias | None:
         place.wrong_key("endpoints is missing; expected `endpoints: [{url: https://…}]`")
     if fields.get("priority") and kind not in ("glob", "regex"):
         fields["priority"].wrong_key("only patterns have a priority: exact goes first, the catch-all last")
-    if fields.get("mode") and fields["mode"].choice(("async", "through")) == "through":
-        fields["mode"].wrong(f"mode through {NOT_YET}, or write async")
     priority = given(fields, "priority", lambda one: one.number(0, PRIORITY_MAX))
     spam = fields["spam"].fields(("enabled", "threshold")) if "spam" in fields else {}
     spam_enabled = given(spam, "enabled", Located.flag)
     threshold = given(spam, "threshold", lambda one: one.number(-100, 1_000))
+    mode = given(fields, "mode", lambda one: one.choice(get_args(Mode)))
     return WantedAlias(
         name=name,
         kind=kind,
         match=match,
+        mode=cast("Mode", mode or "async"),
         priority=int(priority or 0),
         endpoints=read_endpoints(fields["endpoints"]) if "endpoints" in fields else (),
         rules=_rules(fields),
