@@ -27,6 +27,17 @@ def standing_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ed
     server.kill9()
 
 
+@pytest.fixture(scope="session")
+def standing_small_edge(
+    standing_edge: tuple[EdgeProcess, Jet], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EdgeProcess]:
+    """An edge whose mails may have 100,000 octets, beside the other on the same streams."""
+    database = new_database(tmp_path_factory.mktemp("small"), *ALIASES)
+    edge = EdgeProcess(environ_of(standing_edge[1].server, database, MAX_MESSAGE_OCTETS="100000"))
+    yield edge.listening()
+    edge.stop()
+
+
 @pytest.fixture
 def edge(standing_edge: tuple[EdgeProcess, Jet]) -> EdgeProcess:
     """An edge with default settings that other tests use too: send new_content() only."""

@@ -195,15 +195,32 @@ def test_content_over_the_limit_is_refused_in_mid_stream(jet: Jet, start_edge: S
     assert jet.count(MAIL) == 0
 
 
-def test_a_limit_passed_by_little_is_told_at_the_dot(jet: Jet, start_edge: Start) -> None:
-    edge = start_edge(MAX_MESSAGE_OCTETS="100000")
-    with edge.client() as client:
+@pytest.mark.parametrize(
+    ("octets", "line", "reply", "goes_on"),
+    [
+        (140_000, b"0123456789\r\n", (552, b"5.3.4"), True),
+        (140_000, b"x" * 70_000 + b"\r\n", (554, b"5.6.0"), True),
+        (8_000_000, b"0123456789\r\n", (552, b"5.3.4"), False),
+        (8_000_000, b"0123456789", (554, b"5.6.0"), False),
+        (8_000_000, b"0123456789\n", (521, b"5.5.2"), False),
+    ],
+)
+def test_a_client_that_reads_nothing_before_its_dot_hears_why_it_was_refused(
+    standing_small_edge: EdgeProcess, octets: int, line: bytes, reply: tuple[int, bytes], *, goes_on: bool
+) -> None:
+    with standing_small_edge.client() as client:
         client.ehlo()
         client.mail("ann@sender.test")
         client.rcpt("support@inbox.test")
-        code, text = client.data(b"x: y\r\n\r\n" + b"0123456789\r\n" * 9_000)
-        assert (code, text.split()[0]) == (552, b"5.3.4")
-        assert client.noop()[0] == 250
+        client.putcmd("data")
+        assert client.getreply()[0] == 354
+        client.sock.sendall(b"x: y\r\n\r\n" + line * (octets // len(line)) + b"\r\n.\r\n")
+        code, text = client.getreply()
+        assert (code, text.split()[0]) == reply
+        if goes_on:
+            assert client.noop()[0] == 250
+        else:
+            assert client.sock.recv(1) == b""
 
 
 def test_at_sigterm_a_mail_on_its_way_is_finished(jet: Jet, start_edge: Start) -> None:

@@ -50,9 +50,11 @@ def test_a_listed_client_is_refused_at_its_first_recipient(
     dns: DnsServer, jet: Jet, start_edge: Start
 ) -> None:
     dns.zone.update(zone("bl.test", ip9_113_0_203="127.0.0.4", ip10_113_0_203="127.255.255.254"))
+    dns.zone["9.113.0.203.bl.test"]["TXT"] = ["see https://bl.test/?q=203.0.113.9"]
     edge = start_edge(DNS=dns.address, DNSBL="bl.test=refuse", PROXY_FROM="127.0.0.1/32")
     edge.event("dns-list")
-    assert dialog(edge, "203.0.113.9")[-1] == b"554 5.7.1 203.0.113.9 is listed by bl.test\r\n"
+    reply = b"554 5.7.1 203.0.113.9 is listed by bl.test: see https://bl.test/?q=203.0.113.9\r\n"
+    assert dialog(edge, "203.0.113.9")[-1] == reply
     assert dialog(edge, "203.0.113.10")[-1].startswith(b"250")  # "your resolver may not ask" is no listing
     assert dialog(edge, "203.0.113.11")[-1].startswith(b"250")
 

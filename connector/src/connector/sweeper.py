@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from mailchute.errors import ContentUnavailable
 from mailchute.eventlog import event_log
-from mailchute.objects import sweep_objects
+from mailchute.object_sweep import sweep_objects
 from nats.aio.client import Client
 
 from connector.lease import Lease

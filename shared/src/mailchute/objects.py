@@ -7,6 +7,7 @@ description on $O.<bucket>.M.<name>, whose receipt makes the object exist. Linea
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -22,16 +23,19 @@ from mailchute.errors import ContentMissing, ContentUnavailable, StreamUnavailab
 from mailchute.ids import new_id
 from mailchute.jetstream import Publisher
 from mailchute.mail import ContentRef
-from mailchute.receipt import Begun
-from mailchute.stored import purge, read_run, read_stored, subjects_of
+from mailchute.receipt import TIMEOUT_S, Begun
+from mailchute.stored import purge, read_run, read_stored
 from mailchute.subjects import CONTENT_BUCKET
 
 CHUNK_OCTETS = 128 * 1024  # ADR-20, "Default chunk size"
 WINDOW = 8  # chunks on their way at once: 1 MiB held per writer
+ABORT_S = 5.0  # a client waits meanwhile to hear that its mail was not taken
 READ_CHUNKS = 64  # chunks asked for at once, 8 MiB: far below the server's max_pending
 
 
-class _Description(msgspec.Struct):
+class Description(msgspec.Struct):
+    """What makes an object exist, as far as it is read here."""
+
     nuid: str
     size: int
     digest: str
@@ -44,17 +48,25 @@ class ObjectWriter:
     Args:
         name: Its name, unique to one event. Written again, the new content takes the old one's place.
         window: Chunks on their way at once; so many times CHUNK_OCTETS are held.
+        timeout_s: For the receipt of each chunk, and of the description.
     """
 
     def __init__(
-        self, publisher: Publisher, name: str, *, bucket: str = CONTENT_BUCKET, window: int = WINDOW
+        self,
+        publisher: Publisher,
+        name: str,
+        *,
+        bucket: str = CONTENT_BUCKET,
+        window: int = WINDOW,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._publisher = publisher
         self._name = name
         self._bucket = bucket
         self._window = window
+        self._timeout_s = timeout_s
         self._nuid = new_id("evt")
-        self._chunks_subject = _chunks_subject_of(bucket, self._nuid)
+        self._chunks_subject = chunks_subject_of(bucket, self._nuid)
         self._buffer = bytearray()
         self._sha256 = hashlib.sha256()
         self._size_octets = 0
@@ -110,10 +122,11 @@ class ObjectWriter:
             _description_subject_of(self._bucket, self._name),
             json.dumps(description).encode(),
             stream=stream_of(self._bucket),
+            timeout_s=self._timeout_s,
             headers={"Nats-Rollup": "sub"},
         )
         if former is not None:
-            chunks = _chunks_subject_of(self._bucket, former.nuid)
+            chunks = chunks_subject_of(self._bucket, former.nuid)
             await purge(self._publisher.client, stream_of(self._bucket), chunks)
         return ContentRef(
             bucket=self._bucket, name=self._name, size_octets=self._size_octets, sha256=digest.hex()
@@ -122,8 +135,9 @@ class ObjectWriter:
     async def abort(self) -> None:
         """Give back what was stored of it; what cannot be reached now is swept later."""
         self._buffer.clear()
-        with contextlib.suppress(StreamUnavailable):  # a chunk could still come in after the purge
-            await self._arrived()
+        with contextlib.suppress(StreamUnavailable, TimeoutError):  # a chunk could come in after the purge
+            async with asyncio.timeout(ABORT_S):
+                await self._arrived()
         for begun in self._on_their_way:
             begun.forget()
         if self._chunk_count:
@@ -132,7 +146,7 @@ class ObjectWriter:
 
     async def _arrived(self, but: int = 0) -> None:
         while len(self._on_their_way) > but:
-            await self._on_their_way.popleft().receipt()
+            await self._on_their_way.popleft().receipt(self._timeout_s)
 
     async def _send(self, chunk: bytes) -> None:
         await self._arrived(but=self._window - 1)
@@ -163,7 +177,7 @@ async def read_object(client: Client, ref: ContentRef) -> bytes:
         if description is None:
             raise ContentMissing(f"object {ref.name} is gone")
         content = bytearray()
-        subject, sequence = _chunks_subject_of(ref.bucket, description.nuid), 1
+        subject, sequence = chunks_subject_of(ref.bucket, description.nuid), 1
         while len(content) < description.size:
             chunks = await read_run(
                 client, stream_of(ref.bucket), subject, from_sequence=sequence, count=READ_CHUNKS
@@ -192,57 +206,21 @@ async def delete_object(client: Client, ref: ContentRef) -> None:
         if description is not None:
             # The description first: killed in between, chunks are left to sweep, never half an object.
             await purge(client, stream, _description_subject_of(ref.bucket, ref.name))
-            await purge(client, stream, _chunks_subject_of(ref.bucket, description.nuid))
+            await purge(client, stream, chunks_subject_of(ref.bucket, description.nuid))
     except StreamUnavailable as error:
         raise ContentUnavailable(f"object {ref.name}: {error}") from error
 
 
-async def _describe(client: Client, bucket: str, name: str) -> _Description | None:
+async def _describe(client: Client, bucket: str, name: str) -> Description | None:
     stored = await read_stored(client, stream_of(bucket), subject=_description_subject_of(bucket, name))
-    return None if stored is None else msgspec.json.decode(stored.body, type=_Description)
-
-
-async def sweep_objects(
-    client: Client, *, before: datetime, chunks_before: datetime, bucket: str = CONTENT_BUCKET
-) -> int:
-    """
-    Remove what nobody can refer to any more; returns how many objects and runs of chunks.
-
-    Args:
-        before: Objects described before this time have outlived whatever may refer to them.
-        chunks_before: Chunks that have had no description since were given up by their writer.
-
-    Raises:
-        ContentUnavailable: The Object Store did not answer; do it again.
-    """
-    stream, count = stream_of(bucket), 0
-    try:
-        chunked = await subjects_of(client, stream, _chunks_subject_of(bucket, "*"))
-        for subject in await subjects_of(client, stream, f"$O.{bucket}.M.*"):
-            stored = await read_stored(client, stream, subject=subject)
-            if stored is None:
-                continue
-            chunks = _chunks_subject_of(bucket, msgspec.json.decode(stored.body, type=_Description).nuid)
-            chunked.pop(chunks, None)
-            if stored.at is not None and stored.at < before:
-                await purge(client, stream, subject)
-                await purge(client, stream, chunks)
-                count += 1
-        for subject in chunked:
-            stored = await read_stored(client, stream, subject=subject)
-            if stored is not None and stored.at is not None and stored.at < chunks_before:
-                await purge(client, stream, subject)
-                count += 1
-    except StreamUnavailable as error:
-        raise ContentUnavailable(f"bucket {bucket}: {error}") from error
-    return count
+    return None if stored is None else msgspec.json.decode(stored.body, type=Description)
 
 
 def stream_of(bucket: str) -> str:
     return f"OBJ_{bucket}"
 
 
-def _chunks_subject_of(bucket: str, nuid: str) -> str:
+def chunks_subject_of(bucket: str, nuid: str) -> str:
     return f"$O.{bucket}.C.{nuid}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import ssl
 from functools import lru_cache
@@ -13,15 +14,16 @@ from mailchute.envelope import Tls
 
 from smtp_ingress import replies
 from smtp_ingress.admission import is_in
-from smtp_ingress.dnsbl import DnsList
+from smtp_ingress.dnsbl import Listing, heed
 from smtp_ingress.edge import Edge
 from smtp_ingress.inbox import Inbox
 from smtp_ingress.proxy import proxied_ip
 from smtp_ingress.replies import Refused
 from smtp_ingress.watchdog import Watchdog
 
-LINGER_S = 2.0  # after a refusal that closes: a client in the middle of sending still reads why
-LINGER_OCTETS = 4 * 1024 * 1024
+LINGER_S = 10.0  # after a refusal that closes: a client in the middle of sending still reads why
+LINGER_OCTETS = 32 * 1024 * 1024
+QUIET_S = 2.0  # a client that sends nothing for so long has read it, or never will
 HANDSHAKE_S = 30.0
 
 
@@ -43,7 +45,8 @@ class Connection(SMTP):
         self.inbox = Inbox()
         self.watchdog = Watchdog(self.loop, self._late, total_s=edge.settings.timers.session_s)
         self.client_ip = ""
-        self.asked: asyncio.Task[tuple[DnsList, ...]] | None = None  # what DNS lists say of the client
+        self.asked: asyncio.Task[tuple[Listing, ...]] | None = None  # what DNS lists say of the client
+        self.listed_by: set[str] = set()  # DNS lists that name the client and only score
         self.tls: Tls | None = None
         self.error_count = 0
         self._writable: asyncio.Future[None] | None = None
@@ -108,7 +111,7 @@ class Connection(SMTP):
             self.transport.close()
             if self.transport.get_write_buffer_size():
                 # A client that does not read its last reply must not keep the socket open.
-                self.loop.call_later(LINGER_S, self.transport.abort)
+                self.loop.call_later(QUIET_S, self.transport.abort)
         if self.asked is not None:
             self.asked.cancel()
         if self._is_counted:
@@ -148,6 +151,14 @@ class Connection(SMTP):
             raise Refused(replies.EARLY_TALKER, closes=True)
         await self.push(f"220 {self.hostname} ESMTP")
 
+    async def heed_lists(self) -> None:
+        """Raise Refused for a client that a DNS list names which is there to refuse."""
+        for each in await heed(self.asked):
+            if each.by.action == "refuse":
+                self.edge.row.count("mails_refused")
+                raise Refused(replies.listed(self.client_ip, each.by.zone, each.reason))
+            self.listed_by.add(each.by.zone)
+
     async def dismiss(self, reply: str) -> None:
         """Say why, and close, without a reset overtaking the reply while the client still sends."""
         self.say(reply)
@@ -156,12 +167,10 @@ class Connection(SMTP):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         read_octets = 0
-        try:
+        with contextlib.suppress(TimeoutError, EOFError):
             async with asyncio.timeout(LINGER_S):
-                while read_octets < LINGER_OCTETS:
+                while read_octets < LINGER_OCTETS and not await self.inbox.silence(QUIET_S):
                     read_octets += len(await self.inbox.block())
-        except (TimeoutError, EOFError):
-            pass
 
     async def discard(self, size_octets: int, refusal: Refused) -> None:
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mailchute.errors import MailchuteError
 
@@ -11,8 +11,8 @@ from smtp_ingress.content import BareNewline, DottedContent, Lines, LineTooLong
 from smtp_ingress.inbox import Inbox
 from smtp_ingress.intake import Intake
 from smtp_ingress.replies import BARE_NEWLINE, CONTENT_LINE_TOO_LONG, TOO_SLOW, Refused, refusal_of
+from smtp_ingress.settings import Limits, Timers
 
-SURPLUS_OCTETS = 1024 * 1024  # read and thrown away after a refusal, so that the client hears it at its dot
 GRACE_S = 60.0  # before the average speed of a client counts
 
 
@@ -20,12 +20,13 @@ class Reception:
     """
     One mail's way from the inbox into its intake.
 
-    A refusal in mid-stream is kept until the client has come to its end, unless that is too far: then the
-    connection closes at once.
+    A refusal in mid-stream is kept until the client has come to its end, for most clients read no reply
+    before; unless that is over another mail's size away: then the connection closes.
 
     Args:
         expect: Told before each wait for the client.
-        slowest_octets_s: The average below which it is cut off; 0 is no limit.
+        release: Gives back what the mail holds, once it is refused.
+        clock: Seconds; the loop's by default.
     """
 
     def __init__(
@@ -33,21 +34,24 @@ class Reception:
         inbox: Inbox,
         intake: Intake,
         *,
-        line_limit_octets: int,
-        slowest_octets_s: int,
+        limits: Limits,
+        timers: Timers,
         expect: Callable[[], None],
+        release: Callable[[], Awaitable[None]],
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._inbox = inbox
         self._intake = intake
-        self._line_limit_octets = line_limit_octets
-        self._slowest_octets_s = slowest_octets_s
+        self._line_limit_octets = limits.line_octets
+        self._slowest_octets_s = timers.slowest_octets_s
         self._expect = expect
-        self._clock = asyncio.get_running_loop().time
+        self._release = release
+        self._surplus_left_octets = limits.message_octets  # read and thrown away after a refusal
+        self._clock = clock or asyncio.get_running_loop().time
         self._began_at = self._clock()
         self._read_octets = 0
-        self._surplus_octets = 0
         self._refusal: Refused | None = None
-        self._lines = Lines(line_limit_octets)
+        self._lines = Lines(limits.line_octets)
         self._held = b""  # a CR at the end of a chunk, whose LF may begin the next
 
     async def dotted(self) -> None:
@@ -64,7 +68,7 @@ class Reception:
             try:
                 piece = content.feed(block)
             except LineTooLong:
-                self._refuse(Refused(CONTENT_LINE_TOO_LONG.format(limit=self._line_limit_octets)))
+                await self._refuse(Refused(CONTENT_LINE_TOO_LONG.format(limit=self._line_limit_octets)))
                 piece = b""
             except BareNewline as error:
                 raise Refused(BARE_NEWLINE, closes=True) from error
@@ -78,20 +82,20 @@ class Reception:
         while size_octets > 0:
             block = await self._block(size_octets)
             size_octets -= len(block)
-            await self._take(self._checked(block), len(block))
+            await self._take(await self._checked(block), len(block))
         if is_last and self._held:
             raise Refused(BARE_NEWLINE, closes=True)
         if self._refusal is not None:
             raise self._refusal
 
-    def _checked(self, block: bytes) -> bytes:
+    async def _checked(self, block: bytes) -> bytes:
         octets = self._held + block
         self._held = b"\r" if octets.endswith(b"\r") else b""
         octets = octets[:-1] if self._held else octets
         try:
             self._lines.check(octets)
         except LineTooLong:
-            self._refuse(Refused(CONTENT_LINE_TOO_LONG.format(limit=self._line_limit_octets)))
+            await self._refuse(Refused(CONTENT_LINE_TOO_LONG.format(limit=self._line_limit_octets)))
             return b""
         except BareNewline as error:
             raise Refused(BARE_NEWLINE, closes=True) from error
@@ -111,12 +115,13 @@ class Reception:
             try:
                 await self._intake.add(piece)
             except (Refused, MailchuteError) as error:
-                self._refuse(error if isinstance(error, Refused) else refusal_of(error))
-                await self._intake.abort()
+                await self._refuse(error if isinstance(error, Refused) else refusal_of(error))
         if self._refusal is not None:
-            self._surplus_octets += read_octets
-            if self._surplus_octets > SURPLUS_OCTETS:
+            self._surplus_left_octets -= read_octets
+            if self._surplus_left_octets < 0:
                 raise Refused(self._refusal.reply, closes=True)
 
-    def _refuse(self, refusal: Refused) -> None:
-        self._refusal = self._refusal or refusal
+    async def _refuse(self, refusal: Refused) -> None:
+        if self._refusal is None:
+            self._refusal = refusal
+            await self._release()

@@ -88,7 +88,11 @@ TOO_MANY_ERRORS = "421 4.7.0 {hostname} too many errors"
 TOO_MUCH_FOR_ALIAS = "450 4.7.1 too much mail for this recipient, try again later"
 BLOCKED = "554 5.7.1 {client} is blocked"
 SENDER_BLOCKED = "550 5.7.1 this sender is blocked"
-LISTED = "554 5.7.1 {client} is listed by {zone}"
+
+
+def listed(client_ip: str, zone: str, reason: str) -> str:
+    """Return why a client is refused, and where its owner finds out more."""
+    return f"554 5.7.1 {client_ip} is listed by {zone}" + (f": {reason}" if reason else "")
 
 
 def with_ids(text: str, ids: list[str]) -> str:

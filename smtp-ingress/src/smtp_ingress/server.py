@@ -141,7 +141,9 @@ def _acceptance(
     return Acceptance(
         publisher,
         stream,
-        lambda name, window: ObjectWriter(publisher, name, window=window),
+        lambda name, window: ObjectWriter(
+            publisher, name, window=window, timeout_s=settings.timers.publish_s
+        ),
         row=row,
         timeout_s=settings.timers.publish_s,
         log=log,

@@ -11,7 +11,6 @@ from mailchute.errors import MailchuteError
 
 from smtp_ingress import replies, transaction
 from smtp_ingress.acceptance import Draft
-from smtp_ingress.dnsbl import heed
 from smtp_ingress.edge import Edge
 from smtp_ingress.hello import Hello
 from smtp_ingress.intake import Intake
@@ -35,7 +34,6 @@ class Session(Hello):
         self._drafts: list[Draft] = []
         self._intake: Intake | None = None  # while content comes in
         self._reception: Reception | None = None
-        self._listed_by: set[str] = set()  # DNS lists that name the client and only score
         self._idle_count = self._transaction_count = 0
 
     def close_when_idle(self) -> None:
@@ -122,7 +120,7 @@ class Session(Hello):
         if self._transaction is None:
             raise Refused(replies.NO_SENDER)
         if not self._transaction.recipients:
-            await self._heed_lists()
+            await self.heed_lists()
         limit = self.edge.settings.limits.recipients
         try:
             path, alias = await self._transaction.find(
@@ -173,14 +171,6 @@ class Session(Hello):
             await self.drop_transaction()
         await self.push(reply)
 
-    async def _heed_lists(self) -> None:
-        """Raise Refused for a client that a DNS list names which is there to refuse."""
-        for each in await heed(self.asked):
-            if each.action == "refuse":
-                self.edge.row.count("mails_refused")
-                raise Refused(replies.LISTED.format(client=self.client_ip, zone=each.zone))
-            self._listed_by.add(each.zone)
-
     def _check_recipients(self) -> None:
         if self._transaction is None:
             raise Refused(replies.NO_SENDER)
@@ -194,17 +184,18 @@ class Session(Hello):
             helo=self.helo_name,
             tls=self.tls,
             is_extended=self.is_extended,
-            listed_by=tuple(sorted(self._listed_by)),
+            listed_by=tuple(sorted(self.listed_by)),
         )
         self._drafts = self._transaction.drafts(client, hostname=self.hostname, now=datetime.now(UTC))
-        self._intake = await self.edge.open_intake(self._drafts, self._transaction.declared_octets)
+        self._intake = intake = await self.edge.open_intake(self._drafts, self._transaction.declared_octets)
         timers = self.edge.settings.timers
         self._reception = Reception(
             self.inbox,
-            self._intake,
-            line_limit_octets=self.edge.settings.limits.line_octets,
-            slowest_octets_s=timers.slowest_octets_s,
+            intake,
+            limits=self.edge.settings.limits,
+            timers=timers,
             expect=lambda: self.watchdog.set(timers.block_s),
+            release=lambda: self.edge.release(intake),
         )
         return self._reception
 

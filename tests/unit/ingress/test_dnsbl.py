@@ -24,6 +24,7 @@ class FakeResolver:
         return 0.0
 
     def lookup(self, name, kind, *, deadline=None):
+        name = f"TXT {name}" if kind == "TXT" else name
         if self.names.get(name, "") is None:
             raise LookupFailed(name, kind, "timeout")
         return Found(self.names[name]) if name in self.names else Found()
@@ -59,6 +60,22 @@ def listing(names, client_ip):
 )
 def test_only_a_listing_of_a_live_list_counts(names, is_listed):
     assert bool(listing(names, "203.0.113.9")) is is_listed
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("https://bl.test/query?ip=203.0.113.9", "https://bl.test/query?ip=203.0.113.9"),
+        ("Blocked,\tsee  https://bl.test", "Blocked, see https://bl.test"),
+        ("x\r\n250 2.0.0 OK\x00\x1b[2J\xffé", "x 250 2.0.0 OK [2J"),
+        ("y" * 1_000, "y" * 300),
+        (None, ""),
+    ],
+)
+def test_a_list_that_refuses_is_asked_where_to_look_it_up_and_only_its_letters_are_said(text, reason):
+    names = {"9.113.0.203.bl.test": "127.0.0.4", "TXT 9.113.0.203.bl.test": text}
+    (found,) = listing(names, "203.0.113.9")
+    assert (found.by.zone, found.reason) == ("bl.test", reason)
 
 
 def test_names_are_octets_or_nibbles_in_reverse():

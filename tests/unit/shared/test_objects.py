@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from mailchute.errors import ContentMissing, ContentUnavailable, StreamUnavailable
 from mailchute.jetstream import Publisher, connect
-from mailchute.objects import ObjectWriter, delete_object, read_object, stream_of, sweep_objects, write_object
+from mailchute.object_sweep import sweep_objects
+from mailchute.objects import ObjectWriter, delete_object, read_object, stream_of, write_object
 from mailchute.subjects import CONTENT_BUCKET
 
 from tests.servers.nats import NatsServer
@@ -43,6 +44,21 @@ def test_what_was_written_is_read(nats_server: NatsServer, size_octets: int) -> 
             ref = await writer.commit()
             assert (ref.size_octets, ref.sha256) == (size_octets, hashlib.sha256(octets).hexdigest())
             assert await read_object(publisher.client, ref) == octets
+
+    run(work)
+
+
+def test_a_chunk_without_a_receipt_is_given_up_after_the_time_the_writer_was_given(
+    nats_server: NatsServer,
+) -> None:
+    async def work() -> None:
+        async with writing(nats_server) as publisher:
+            writer = ObjectWriter(publisher, "msg_1", window=2, timeout_s=0.3)
+            nats_server.pause()
+            with pytest.raises(StreamUnavailable, match=r"0\.3 s"):
+                await writer.write(bytes(1_000_000))
+            nats_server.resume()
+            await writer.abort()
 
     run(work)
 
