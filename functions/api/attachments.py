@@ -2,56 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from mailchute.bucket import Bucket
 from mailchute.settings import S3Settings
+from mailchute.storage_connection import by_connection
 
 from .problem import Problem
 
-AT_ONCE = 1_000  # DeleteObjects takes no more
+Opened = Callable[[str], S3Settings | None]  # of the id of an account's storage connection
 
 
 class Attachments(Protocol):
     """Where attachments lie."""
 
-    def delete(self, keys: tuple[str, ...]) -> None:
+    def delete(self, keys: tuple[str, ...], opened: Opened) -> None:
         """
+        Delete them, those in an account's own bucket too.
+
         Raises:
             Problem: 503, some may still be there: ask again.
         """
 
 
 class S3Attachments:
-    """The installation's bucket."""
+    """The installation's bucket, and those of accounts."""
 
-    def __init__(self, settings: S3Settings) -> None:
-        self._bucket = settings.bucket
-        self._client: Any = settings.bucket and boto3.client(
-            "s3",
-            endpoint_url=settings.endpoint or None,
-            aws_access_key_id=settings.access_key,
-            aws_secret_access_key=settings.secret_key,
-            region_name=settings.region,
-            config=Config(s3={"addressing_style": "path"}, connect_timeout=3, read_timeout=15),
-        )
+    def __init__(self, settings: S3Settings, buckets: Callable[[S3Settings], Bucket]) -> None:
+        self._bucket = Bucket(settings)
+        self._buckets = buckets
 
-    def delete(self, keys: tuple[str, ...]) -> None:
-        if not keys:
-            return
-        if not self._client:
-            raise Problem(503, "the mail has attachments on S3, and no S3 is configured here")
-        try:
-            for begin in range(0, len(keys), AT_ONCE):
-                objects = [{"Key": key} for key in keys[begin : begin + AT_ONCE]]
-                answer = self._client.delete_objects(
-                    Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True}
-                )
-                if answer.get("Errors"):
-                    raise Problem(503, "some attachments could not be deleted: try again", retry_after_s=2)
-        except (BotoCoreError, ClientError):
-            raise Problem(
-                503, "the attachments' storage does not answer: try again", retry_after_s=2
-            ) from None
+    def delete(self, keys: tuple[str, ...], opened: Opened) -> None:
+        for connection_id, names in by_connection(keys).items():
+            if connection_id is None:
+                if not self._bucket.settings.bucket:
+                    raise Problem(503, "the mail has attachments on S3, and no S3 is configured here")
+                left = self._bucket.delete(names)
+            else:
+                settings = opened(connection_id)
+                if settings is None:
+                    continue  # nothing that is kept lay there when it was taken away
+                left = self._buckets(settings).delete(names)
+            if left:
+                raise Problem(503, "some attachments could not be deleted: try again", retry_after_s=2)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
-from mailchute.commands import Command
+from mailchute.commands import Command, replay_command
 from mailchute.ids import derived_id, new_id
+from mailchute.settings import S3Settings
+from mailchute.storage_connection import connection_of
 from mailchute.store import mails
 from mailchute.store.mails import AttemptView, DeliveryView, MailView
 
@@ -56,7 +59,7 @@ class Attempts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class ReplayOrder(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What to replay."""
 
-    run: RunId | None = None  # chosen by the caller, the same order twice is done once
+    run: RunId | None = None  # chosen by the caller: the same mail twice in one run is done once
     endpoint_id: str | None = None  # to this endpoint alone
 
 
@@ -101,13 +104,7 @@ def _replay(request: Request) -> Replay:
         raise Problem(410, "it came in mode through: no copy of it is kept, its sender has it")
     run = order.run or new_id("run")
     done = request.services.connector.carry_out(
-        Command(
-            id=run,
-            kind="replay",
-            mail_id=mail.id,
-            mail_sequence=_sequence_of(mail),
-            endpoint_id=order.endpoint_id,
-        )
+        replay_command(mail.id, _sequence_of(mail), run=run, endpoint_id=order.endpoint_id)
     )
     with request.services.database.write() as connection:
         note(connection, request, "email.replay", mail.id, detail=run)
@@ -128,10 +125,15 @@ def _erase(request: Request) -> None:
             mail_sequence=_sequence_of(mail),
         )
     )
-    services.attachments.delete(keys)
+    services.attachments.delete(keys, partial(_opened, request))
     with services.database.write() as connection:
         mails.erase(connection, request.account_id, mail.id, request.now)
         note(connection, request, "email.erase", mail.id)
+
+
+def _opened(request: Request, connection_id: str) -> S3Settings | None:
+    with request.services.database.write() as connection:
+        return connection_of(connection, connection_id, request.services.sealer(connection))
 
 
 def _list_deliveries(request: Request) -> Deliveries:
@@ -181,7 +183,8 @@ OPERATIONS = (
         does="List every attempt made for one mail, in order.",
     ),
     Operation(
-        method="POST", path=f"{ONE}/replay", scope=WRITE, answers=Replay, body=ReplayOrder, work=_replay,
+        method="POST", path=f"{ONE}/replay", scope=WRITE, answers=Replay, body=ReplayOrder, example={},
+        work=_replay,
         does="Deliver a stored mail anew, to all its endpoints or one.", fails=(404, 409, 410),
     ),
     Operation(

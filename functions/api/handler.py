@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from mailchute.database import Database, check_migrated
 from mailchute.function import NEVER, Answer, Call, failure
 
-from .attachments import S3Attachments
-from .commands import CommandDoor
-from .operation import Services
+from .opening import opened
 from .pages import application
 from .settings import Settings
 
@@ -31,19 +27,7 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
         DatabaseUnavailable: It does not answer; the host starts us again.
     """
     global _application  # noqa: PLW0603 (a function is a module: this is its state)
-    settings = Settings.read(environ)
-    database = Database(settings.database_url)
-    check_migrated(database)
-    _application = application(
-        Services(
-            database=database,
-            keyring=settings.keyring,
-            connector=CommandDoor(settings.connector_url, settings.internal_token),
-            attachments=S3Attachments(settings.s3),
-            now=lambda: datetime.now(UTC),
-            signing_keys=settings.signing_keys,
-        )
-    )
+    _application = application(opened(Settings.read(environ)))
 
 
 def pages(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:

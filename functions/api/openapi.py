@@ -8,17 +8,22 @@ from typing import Any
 
 import msgspec
 
+from .asking import HEADER_MAX_CHARACTERS
 from .operation import NoQuery, Operation
 from .problem import PROBLEM_JSON, ProblemDetails
 
 TITLES = {
     400: "The request is malformed.",
     401: "No key, or one that opens nothing.",
-    403: "The key lacks the scope.",
+    403: "The key lacks the scope, or the account's plan does not allow it.",
     404: "There is none of this id in your account.",
-    409: "It cannot be done with this mail.",
+    409: "It cannot be done with what is there: the name is taken, or something needs it.",
     410: "The mail is gone.",
-    422: "The routes file has mistakes; each is told with its line.",
+    412: "It was changed since you saw it.",
+    413: "The body is too large.",
+    422: "A field, or a line of a routes file, has a content that cannot be used; each is named.",
+    428: "Say with If-Match which edition is to be changed.",
+    429: "Too many requests.",
     503: "Not now: try again.",
 }
 _REF = "#/components/schemas/{name}"
@@ -55,9 +60,14 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 def _described(one: Operation) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": one.does}
     if one.answers is not None:
-        answer["content"] = {"application/json": {"schema": _ref(one.answers)}}
-    responses = {"200" if one.answers is not None else "204": answer}
-    for status in sorted({400, 401, 403, 503, *one.fails}):
+        answer["content"] = {one.media_type: {"schema": _ref(one.answers)}}
+    headers = (["ETag"] if one.has_etag else []) + (["Location"] if one.created else [])
+    if headers:
+        answer["headers"] = {name: {"schema": {"type": "string"}} for name in headers}
+    responses = {str(one.status): answer}
+    always = {400, 401, 403, 429, 503} | ({413} if one.body is not None else set())
+    always |= {409, 422} if one.change is not None else set()
+    for status in sorted({*always, *one.fails}):
         responses[str(status)] = {
             "description": TITLES[status],
             "content": {PROBLEM_JSON: {"schema": _ref(ProblemDetails)}},
@@ -66,18 +76,18 @@ def _described(one: Operation) -> dict[str, Any]:
         "operationId": _name_of(one),
         "summary": one.does,
         "description": f"Needs the scope `{one.scope}`.",
-        "parameters": [*_path_parameters(one), *_query_parameters(one)],
+        "parameters": [*_path_parameters(one), *_query_parameters(one), *_header_parameters(one)],
         "responses": responses,
     }
     if one.body is str:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/yaml": {"schema": {"type": "string"}}},
+            "content": {"application/yaml": {"schema": {"type": "string"}, "example": one.example}},
         }
     elif one.body is not None:
         described["requestBody"] = {
-            "required": False,
-            "content": {"application/json": {"schema": _ref(one.body)}},
+            "required": bool(_schema_of(one.body).get("required")),
+            "content": {"application/json": {"schema": _ref(one.body), "example": one.example}},
         }
     return described
 
@@ -97,6 +107,24 @@ def _query_parameters(one: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "query", "required": False, "schema": schema}
         for name, schema in components[one.query.__name__]["properties"].items()
     ]
+
+
+def _header_parameters(one: Operation) -> list[dict[str, Any]]:
+    found = []
+    if one.change is not None:
+        found.append(("Idempotency-Key", False, {"type": "string", "minLength": 1, "maxLength": 255}))
+    if one.needs_match or (one.method == "DELETE" and 412 in one.fails):
+        found.append(("If-Match", one.needs_match, {"type": "string", "maxLength": HEADER_MAX_CHARACTERS}))
+    return [
+        {"name": name, "in": "header", "required": is_required, "schema": schema}
+        for name, is_required, schema in found
+    ]
+
+
+def _schema_of(kind: Any) -> dict[str, Any]:
+    (_,), components = msgspec.json.schema_components([kind], ref_template=_REF)
+    schema: dict[str, Any] = components[kind.__name__]
+    return schema
 
 
 def _ref(kind: Any) -> dict[str, str]:

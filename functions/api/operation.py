@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 import sqlalchemy as sa
+from mailchute import wire
+from mailchute.bucket import Bucket
 from mailchute.database import Database
-from mailchute.sealing import Keyring
+from mailchute.installation import establish
+from mailchute.sealing import Keyring, Sealer
+from mailchute.settings import S3Settings
 from mailchute.signing import PrivateKey
 from mailchute.store import audit
 from mailchute.store.keys import ApiKey
 
 from .attachments import Attachments
 from .commands import Connector
+from .rates import Rates
+from .runs import Runs
 
 PAGE_MAX_COUNT = 200
 Limit = Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX_COUNT)]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,13 @@ class Services:
     attachments: Attachments
     now: Callable[[], datetime]
     signing_keys: tuple[PrivateKey, ...] = ()  # the installation's: anyone may see their public halves
+    rates: Rates = field(default_factory=lambda: Rates(0))
+    runs: Runs = field(default_factory=Runs)
+    buckets: Callable[[S3Settings], Bucket] = Bucket  # of an account's own: where may it lead?
+
+    def sealer(self, connection: sa.Connection) -> Sealer:
+        """Raises SecretUnreadable: the database was begun with another master key."""
+        return establish(connection, self.keyring)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +58,7 @@ class Request:
     path: dict[str, str]  # the parts of the path in braces
     query: Any  # of the operation's `query`
     body: Any  # of the operation's `body`; text where that is str
+    if_match: str | None = None
 
     @property
     def account_id(self) -> str:
@@ -63,17 +78,33 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One method on one path."""
+    """
+    One method on one path.
+
+    It either has `work`, or `change`, which is carried out in one transaction: then a request with an
+    Idempotency-Key that comes again is answered as the first time.
+    """
 
     method: str
     path: str  # below /api/v1, with {id}
     scope: str
     does: str  # one sentence
     answers: Any  # the type of a 200's body; None: 204 without one
-    work: Callable[[Request], Any]
+    work: Callable[[Request], Any] | None = None
+    change: Callable[[Request, sa.Connection], Any] | None = None
+    before: Callable[[Request], None] | None = None  # what takes time, before the transaction begins
     query: Any = NoQuery
     body: Any = None  # None: it takes none; str: a routes file
-    fails: tuple[int, ...] = ()  # statuses of its own, besides 400, 401, 403 and 503
+    example: Any = None  # of a body: a value that is JSON, or a routes file
+    fails: tuple[int, ...] = ()  # statuses of its own, besides 400, 401, 403, 429 and 503
+    created: str = ""  # "/domains/{id}": 201, and where what was made is found; "": 200
+    has_etag: bool = False  # the answer has an ETag
+    needs_match: bool = False  # If-Match must be there
+    media_type: str = wire.JSON  # of the answer
+
+    @property
+    def status(self) -> int:
+        return 204 if self.answers is None else 201 if self.created else 200
 
 
 def note(

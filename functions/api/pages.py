@@ -1,31 +1,32 @@
-"""The Flask application of the API: who asks, may they, what do they ask, and the answer."""
+"""The Flask application of the API: each operation at its path, and the answer as HTTP."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import flask
-import msgspec
 from mailchute import wire
 from mailchute.errors import DatabaseUnavailable, SecretUnreadable
 from mailchute.eventlog import event_log
 from mailchute.signing import jwks_of
-from mailchute.store import keys
-from mailchute.store.keys import ApiKey
 from werkzeug.exceptions import HTTPException
 
-from . import emails, routing, trail
+from .asking import allowance_fields, asked
+from .editions import etag_of
+from .mta_sts import POLICY, policy_view
 from .openapi import document
-from .operation import Operation, Request, Services
+from .operation import Operation, Services
+from .operations import OPERATIONS
 from .problem import PROBLEM_JSON, Problem
+from .repeats import Outcome, carried_out
 
 PREFIX = "/api/v1"
 JWKS = "/.well-known/jwks.json"
 JWKS_KEPT_S = 300  # by caches: a new key may come any day
 BODY_MAX_OCTETS = 4 * 1024 * 1024  # a routes file of some 20,000 aliases
 RETRY_AFTER_S = 1
-OPERATIONS = (*emails.OPERATIONS, *routing.OPERATIONS, *trail.OPERATIONS)
 
 log = event_log("api")
 
@@ -37,6 +38,7 @@ def application(services: Services) -> flask.Flask:
     described = wire.encode_json(document(OPERATIONS))
     app.add_url_rule(f"{PREFIX}/openapi.json", "openapi", lambda: _json(200, described))
     app.add_url_rule(JWKS, "jwks", _jwks(services))
+    app.add_url_rule(POLICY, "mta-sts", policy_view(services.database))
     for one in OPERATIONS:
         rule = PREFIX + re.sub(r"\{(\w+)\}", r"<\1>", one.path)
         app.add_url_rule(rule, f"{one.method} {one.path}", _view(one, services), methods=[one.method])
@@ -61,73 +63,38 @@ def _jwks(services: Services) -> Any:
 
 def _view(one: Operation, services: Services) -> Any:
     def view(**path: str) -> flask.Response:
-        now = services.now()
-        key = _key(services)
-        if one.scope not in key.scopes:
-            raise Problem(403, f"the key {key.name!r} lacks the scope {one.scope}")
-        if any("\x00" in part for part in path.values()):
-            raise Problem(404, "there is none of this id")
-        asked = flask.request
-        request = Request(
-            services=services,
-            key=key,
-            now=now,
-            path=path,
-            query=_query(one, asked.args.to_dict(flat=False)),
-            body=_body(one, asked.get_data(cache=False)),
-        )
+        octets = flask.request.get_data(cache=False)
+        request = asked(one, services, path, octets)
+        if one.change is not None:
+            return _sent(one, carried_out(one, request, octets, flask.request.headers.get("Idempotency-Key")))
+        assert one.work is not None, "an operation works or changes"
         answer = one.work(request)
-        return _json(204, b"") if one.answers is None else _json(200, wire.encode_json(answer))
+        if isinstance(answer, flask.Response):
+            return answer
+        return _sent(one, Outcome.of(one, answer))
 
     return view
 
 
-def _key(services: Services) -> ApiKey:
-    """Return the key that came with the request, its use noted."""
-    text = flask.request.headers.get("X-API-KEY", "")
-    scheme, _, token = flask.request.headers.get("Authorization", "").partition(" ")
-    if not text and scheme.lower() == "bearer":
-        text = token.strip()
-    if text:
-        with services.database.read() as connection:
-            key = keys.authenticate(connection, text)
-        if key is not None:
-            now = services.now()
-            if keys.wants_note(key, now):
-                with services.database.write() as connection:
-                    keys.note_use(connection, key, now)
-            return key
-    raise Problem(401, "send a living API key as X-API-KEY or Bearer; `mailchute keys create` makes one")
+def _sent(one: Operation, outcome: Outcome) -> flask.Response:
+    fields = {}
+    if outcome.location:
+        fields["Location"] = PREFIX + outcome.location
+    if outcome.is_repeated:
+        fields["Idempotency-Replayed"] = "true"
+    if one.has_etag:
+        fields["ETag"] = etag_of(outcome.body)
+    return _json(outcome.status, outcome.body.encode(), fields=fields)
 
 
-def _query(one: Operation, given: dict[str, list[str]]) -> Any:
-    repeated = [name for name, values in given.items() if len(values) > 1]
-    if repeated:
-        raise Problem(400, f"{repeated[0]} is given twice")
-    values = {name: found[0] for name, found in given.items()}
-    if any("\x00" in value for value in values.values()):
-        raise Problem(400, "a NUL in the query")
-    try:
-        return msgspec.convert(values, one.query, strict=False)
-    except msgspec.ValidationError as error:
-        raise Problem(400, f"the query: {error}") from None
-
-
-def _body(one: Operation, octets: bytes) -> Any:
-    if one.body is None:
-        return None
-    try:
-        if one.body is str:
-            return octets.decode()
-        return msgspec.json.decode(octets or b"{}", type=one.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Problem(400, f"the body: {error}") from None
-
-
-def _json(status: int, body: bytes, kind: str = wire.JSON) -> flask.Response:
+def _json(
+    status: int, body: bytes, kind: str = wire.JSON, *, fields: Mapping[str, str] | None = None
+) -> flask.Response:
     answer = flask.Response(body, status=status, content_type=kind)
     answer.headers["Cache-Control"] = "no-store"  # secrets and other people's mail are in it
     answer.headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in {**allowance_fields(flask.g.get("allowance")), **(fields or {})}.items():
+        answer.headers[name] = value
     return answer
 
 

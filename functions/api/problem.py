@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 import msgspec
 
 PROBLEM_JSON = "application/problem+json"
 
+_PLACE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
+_NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(.*)`")
+
 
 class Mistake(msgspec.Struct, frozen=True, kw_only=True):
     """One thing wrong with what was sent."""
 
-    line: int | None  # of a routes file; None elsewhere
+    line: int | None = None  # of a routes file; None elsewhere
+    field: str | None = None  # of a body or query, such as `headers[0].name`; None: not one alone
     text: str
 
 
@@ -45,3 +50,17 @@ class Problem(Exception):
 
 def not_found(what: str) -> Problem:
     return Problem(404, f"{what}: there is none of this id")
+
+
+def unusable(field: str, error: ValueError) -> Problem:
+    """Return the problem of a field whose form is right and whose content is not."""
+    return Problem(422, f"{field}: {error}", mistakes=(Mistake(field=field, text=str(error)),))
+
+
+def malformed(what: str, error: Exception) -> Problem:
+    """Return the problem that msgspec tells of: `what` is "the body" or "the query"."""
+    match = _PLACE.fullmatch(str(error))
+    text, field = (match[1], match[2]) if match else (str(error), None)
+    if named := _NAMED.fullmatch(text):
+        field = f"{field}.{named[1]}" if field else named[1]
+    return Problem(400, f"{what}: {error}", mistakes=(Mistake(field=field, text=text),))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mailchute.errors import BadSetting
 from mailchute.sealing import Keyring
-from mailchute.settings import DatabaseSettings, Reader, S3Settings
+from mailchute.settings import DatabaseSettings, Network, Reader, S3Settings
 from mailchute.signing import PrivateKey, read_private_keys
 
 
@@ -22,6 +22,8 @@ class Settings:
     internal_token: str
     s3: S3Settings
     signing_keys: tuple[PrivateKey, ...]  # MAILCHUTE_SIGNING_KEY: as deliver has them
+    allow_private: tuple[Network, ...]  # MAILCHUTE_ALLOW_PRIVATE: where an account's own bucket may be
+    requests_per_minute: int  # MAILCHUTE_API_REQUESTS_PER_MINUTE: of one key; 0: no limit
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -35,6 +37,8 @@ class Settings:
         internal_token = reader.secret("MAILCHUTE_INTERNAL_TOKEN")
         s3 = S3Settings.read(reader)
         signing_keys = read_private_keys(reader)
+        allow_private = reader.networks("MAILCHUTE_ALLOW_PRIVATE")
+        requests_per_minute = reader.whole("MAILCHUTE_API_REQUESTS_PER_MINUTE", 600, low=0, high=1_000_000)
         reader.check()
         if not database.master_key_file:
             raise BadSetting("MAILCHUTE_MASTER_KEY_FILE is not set: the API seals and shows secrets")
@@ -45,4 +49,6 @@ class Settings:
             internal_token=internal_token,
             s3=s3,
             signing_keys=signing_keys,
+            allow_private=allow_private,
+            requests_per_minute=requests_per_minute,
         )

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 import jsonschema
-import msgspec
 import pytest
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mailchute import signing, tables
-from mailchute.commands import Command, CommandDone
-from mailchute.database import Database
+from mailchute.commands import replay_command
 from mailchute.sealing import Keyring
-from mailchute.store import audit, keys
-from mailchute.store.accounts import ensure_account
-from werkzeug.test import Client, TestResponse
+from mailchute.store import audit
+from werkzeug.test import Client
 
 from functions.api.operation import Services
-from functions.api.pages import OPERATIONS, application
+from functions.api.operations import OPERATIONS
+from functions.api.pages import application
 from functions.api.problem import Problem
-from functions.record.ledger import record
+from tests.functions.conftest import SIGNING_KEY, Api
 from tests.unit.record.test_fold import BEGIN, LIFE, PARSED, attempted, told
 
 ROUTES = """
@@ -33,84 +27,6 @@ domains:
     support: {endpoints: [{url: https://a.example/1, secret: a secret of ours}]}
     other: https://a.example/2
 """
-
-SIGNING_KEY = Ed25519PrivateKey.generate()
-
-
-@dataclass
-class FakeConnector:
-    """Remembers what it was told; breaks when told to."""
-
-    told: list[Command] = field(default_factory=list)
-    problem: Problem | None = None
-
-    def carry_out(self, command: Command) -> CommandDone:
-        if self.problem is not None:
-            raise self.problem
-        repeated = command.id in [one.id for one in self.told]
-        self.told.append(command)
-        return CommandDone(id=command.id, repeated=repeated)
-
-
-@dataclass
-class FakeAttachments:
-    deleted: list[str] = field(default_factory=list)
-
-    def delete(self, keys: tuple[str, ...]) -> None:
-        self.deleted += keys
-
-
-@dataclass
-class Api:
-    """The API as one account's program calls it."""
-
-    database: Database
-    connector: FakeConnector
-    attachments: FakeAttachments
-    client: Client
-    account_id: str
-    key: str
-
-    def __call__(self, method: str, path: str, *, status: int = 200, **options: Any) -> Any:
-        answer = self.raw(method, path, **options)
-        assert answer.status_code == status, answer.text
-        kind = "application/problem+json" if status >= 400 else "application/json"
-        assert answer.content_type == kind
-        return msgspec.json.decode(answer.data) if answer.data else None
-
-    def raw(self, method: str, path: str, **options: Any) -> TestResponse:
-        headers = {"X-API-KEY": self.key} | options.pop("headers", {})
-        return self.client.open(f"/api/v1{path}", method=method, headers=headers, **options)
-
-    def with_key(self, account: str, *scopes: str) -> Api:
-        with self.database.write() as connection:
-            account_id = ensure_account(connection, now=BEGIN, name=account)
-            _, text = keys.create(
-                connection, account_id=account_id, name="k", now=BEGIN, scopes=scopes or keys.SCOPES
-            )
-        return Api(self.database, self.connector, self.attachments, self.client, account_id, text)
-
-    def record(self, *events: Any) -> None:
-        record(
-            self.database, [msgspec.structs.replace(event, account_id=self.account_id) for event in events]
-        )
-
-
-@pytest.fixture
-def api(database_url: str) -> Iterator[Api]:
-    database, connector, attachments = Database(database_url), FakeConnector(), FakeAttachments()
-    services = Services(
-        database=database, keyring=Keyring((b"k" * 32,)), connector=connector, attachments=attachments,
-        now=lambda: BEGIN, signing_keys=(SIGNING_KEY,),
-    )  # fmt: skip
-    client = Client(application(services))
-    yield Api(database, connector, attachments, client, "", "").with_key("default")
-    database.close()
-
-
-@pytest.fixture
-def stranger(api: Api) -> Api:
-    return api.with_key("another")
 
 
 def test_without_a_living_key_nothing_is_answered_but_the_document(api: Api) -> None:
@@ -170,7 +86,7 @@ def test_mails_are_shown_with_their_deliveries_and_attempts(api: Api) -> None:
         "delivered",
         3,
     )
-    assert [one["status"] for one in api("GET", "/emails/msg_1/attempts")["items"]] == [500, 410, 204, 200]
+    assert [one["status"] for one in api("GET", "/emails/msg_1/attempts")["items"]] == [500, 410, 200, 204]
     deliveries, cursor = [], ""
     while cursor is not None:
         page = api("GET", "/deliveries?mailId=msg_1&limit=2" + (f"&cursor={cursor}" if cursor else ""))
@@ -290,9 +206,7 @@ def test_a_replay_is_ordered_once_by_its_run_and_noted(api: Api) -> None:
     order = {"run": run, "endpointId": "end_2"}
     assert api("POST", "/emails/msg_1/replay", json=order) == {"run": run, "repeated": False}
     assert api("POST", "/emails/msg_1/replay", json=order) == {"run": run, "repeated": True}
-    assert api.connector.told[0] == Command(
-        id=run, kind="replay", mail_id="msg_1", mail_sequence=7, endpoint_id="end_2"
-    )
+    assert api.connector.told[0] == replay_command("msg_1", 7, run=run, endpoint_id="end_2")
     made = api("POST", "/emails/msg_1/replay")
     assert made["run"].startswith("run_")
     assert made["run"] != run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from mailchute.errors import DatabaseUnavailable, SecretUnreadable
 from mailchute.sealing import Keyring, Place, Sealer
@@ -37,7 +38,9 @@ def establish(connection: sa.Connection, keyring: Keyring) -> Sealer:
     known = _values(connection).get("key_check")
     if known is None:
         sealed = sealer.seal(_CHECK, _CHECK_PLACE).hex()
-        connection.execute(sa.insert(meta).values(name="key_check", value=sealed))
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        # Of several that find none at once, one sets it.
+        connection.execute(insert(meta).values(name="key_check", value=sealed).on_conflict_do_nothing())
     elif not sealer.is_newest(bytes.fromhex(known)):
         sealed = sealer.seal(_CHECK, _CHECK_PLACE).hex()
         connection.execute(sa.update(meta).where(meta.c.name == "key_check").values(value=sealed))

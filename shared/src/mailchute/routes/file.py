@@ -2,7 +2,7 @@
 The routes file: which address goes to which endpoint, under version control.
 
     version: 1
-    retention: 24h            # of a mail after its end; without it: 1h
+    retention: 24h            # of a mail after its end; without it: as it is, at first 1h
     domains:
       inbox.example:
         tls: required         # no mail over a session in clear
@@ -26,7 +26,6 @@ import yaml
 from mailchute.alias import (
     BODY_LIMIT_OCTETS,
     INLINE_LIMIT_OCTETS,
-    RETENTION_S,
     SPAM_THRESHOLD,
     Mode,
     Rule,
@@ -79,7 +78,7 @@ def parse_routes(text: str, *, file: str = "routes.yml") -> Wanted:
         domains = _domains(top["domains"])
     retention_s = given(top, "retention", lambda one: one.checked(_retention, "a time such as 24h"))
     mistakes.check()
-    return Wanted(domains=domains, retention_s=RETENTION_S if retention_s is None else retention_s)
+    return Wanted(domains=domains, retention_s=retention_s)
 
 
 def _retention(text: str) -> int:

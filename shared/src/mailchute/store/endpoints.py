@@ -20,7 +20,7 @@ from mailchute.tables import endpoint
 BY_OWNER = "by its owner"  # disabled_reason
 ROTATION_S = 86_400  # how long the former secret goes on signing beside a new one
 
-_PLAIN_FIELDS = ("position", "url", "format", "signs_v1a")
+_PLAIN_FIELDS = ("position", "url", "format", "signs_v1a", "rate_per_s", "wants_challenge", "origin")
 _SEALED_FIELDS = ("headers", "basic_auth", "signing_key", "client_certificate")
 
 
@@ -43,8 +43,13 @@ class EndpointWriter:
         self._make_id = make_id
         self._changes = changes
 
-    def write(self, alias_id: str, address: str, wanted: tuple[WantedEndpoint, ...]) -> None:
+    def write(
+        self, alias_id: str, address: str, wanted: tuple[WantedEndpoint, ...], *, prune: bool = False
+    ) -> None:
         """
+        Args:
+            prune: Take away what the API made as well.
+
         Raises:
             SecretUnreadable: A secret that is there does not open.
         """
@@ -56,7 +61,7 @@ class EndpointWriter:
         known = {row.url: row for row in rows}
         urls = {one.url for one in wanted}
         for url, row in known.items():
-            if url not in urls and row.deleted_at is None:
+            if url not in urls and row.deleted_at is None and (prune or row.origin == "file"):
                 self._set(row.id, deleted_at=self._now)
                 self._note("remove", address, url, row.id)
         for position, one in enumerate(wanted):
@@ -77,6 +82,8 @@ class EndpointWriter:
                 url=one.url,
                 format=one.format,
                 signs_v1a=one.signs_v1a,
+                rate_per_s=one.rate_per_s,
+                wants_challenge=one.wants_challenge,
                 include=list(one.include),
                 secret=self._sealed(endpoint_id, "secret", secret),
                 secret_is_generated=one.secret is None,
@@ -94,10 +101,11 @@ class EndpointWriter:
         columns: dict[str, Any] = {}
         if row.position != position:
             columns["position"] = position
-        if row.format != one.format:
-            columns["format"] = one.format
-        if row.signs_v1a != one.signs_v1a:
-            columns["signs_v1a"] = one.signs_v1a
+        for name in ("format", "signs_v1a", "rate_per_s", "wants_challenge"):
+            if getattr(row, name) != getattr(one, name):
+                columns[name] = getattr(one, name)
+        if row.origin != "file":
+            columns["origin"] = "file"
         if tuple(row.include) != one.include:
             columns["include"] = list(one.include)
         for field, text in _secret_texts(one).items():

@@ -14,7 +14,7 @@ from mailchute.tables import api_key
 
 PREFIX = "mc_"
 KEY_OCTETS = 32  # so random that a plain SHA-256 of it cannot be searched
-SCOPES = ("emails:read", "emails:write", "routes:read", "routes:write")
+SCOPES = ("emails:read", "emails:write", "routes:read", "routes:write", "account:read", "account:write")
 USED_EVERY_S = 60  # last_used_at is exact to this; else every call would write
 
 
@@ -81,12 +81,12 @@ def wants_note(key: ApiKey, now: datetime) -> bool:
     return key.last_used_at is None or now - key.last_used_at >= timedelta(seconds=USED_EVERY_S)
 
 
-def list_keys(connection: sa.Connection, account_id: str) -> list[ApiKey]:
-    """Return the account's keys, the revoked among them, oldest first."""
-    rows = connection.execute(
-        sa.select(api_key).where(api_key.c.account_id == account_id).order_by(api_key.c.id)
-    )
-    return [_key_of(row) for row in rows]
+def list_keys(
+    connection: sa.Connection, account_id: str, *, after: str = "", limit: int = 1_000
+) -> list[ApiKey]:
+    """Return a page of the account's keys, the revoked among them, oldest first."""
+    query = sa.select(api_key).where(api_key.c.account_id == account_id, api_key.c.id > after)
+    return [_key_of(row) for row in connection.execute(query.order_by(api_key.c.id).limit(limit))]
 
 
 def revoke(connection: sa.Connection, *, account_id: str, key_id: str, now: datetime) -> bool:

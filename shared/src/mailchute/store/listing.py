@@ -60,6 +60,10 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     rate_per_s: float | None = None
     wants_challenge: bool = False
     verified_at: datetime | None = None
+    signs_v1a: bool = False
+    previous_secret_until: datetime | None = None  # the former secret signs as well until then
+    sealed: tuple[str, ...] = ()  # which of headers, basicAuth, signingKey, clientCertificate are set
+    origin: str = "file"
 
 
 def list_domains(
@@ -80,9 +84,7 @@ def list_domains(
     if name is not None:
         query = query.where(domain.c.name == name)
     rows = connection.execute(query.order_by(domain.c.id).limit(limit))
-    return [
-        DomainView(**{name: getattr(row, name) for name in DomainView.__struct_fields__}) for row in rows
-    ]
+    return [DomainView(**{name: getattr(row, name) for name in DomainView.__struct_fields__}) for row in rows]
 
 
 def list_aliases(
@@ -159,4 +161,13 @@ def _endpoint_view(row: Any, sealer: Sealer | None) -> EndpointView:
         **{name: getattr(row, name) for name in plain} | {"include": tuple(row.include)},
         address=f"{row.name}@{row.domain}",
         secret=None if sealer is None else sealer.open(bytes(row.secret), place_of(row, "secret")),
+        sealed=tuple(name for column, name in _SEALED.items() if getattr(row, column) is not None),
     )
+
+
+_SEALED = {
+    "headers": "headers",
+    "basic_auth": "basicAuth",
+    "signing_key": "signingKey",
+    "client_certificate": "clientCertificate",
+}

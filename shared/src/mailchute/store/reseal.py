@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from mailchute.database import Database
 from mailchute.installation import establish
 from mailchute.sealing import Keyring, Place, Sealer
-from mailchute.tables import endpoint, storage_connection
+from mailchute.tables import endpoint, kept_answer, storage_connection
 
 SEALED = {
     endpoint: ("secret", "previous_secret", "headers", "basic_auth", "signing_key", "client_certificate"),
     storage_connection: ("access_key", "secret_key"),
+    kept_answer: ("body",),
 }
 ROWS_AT_ONCE = 500
 
@@ -52,7 +53,7 @@ def reseal(database: Database, keyring: Keyring) -> int:
 def _stale(table: sa.Table, row: Any, sealer: Sealer) -> Iterator[str]:
     for column in SEALED[table]:
         sealed = getattr(row, column)
-        if sealed is not None and not sealer.is_newest(bytes(sealed)):
+        if sealed and not sealer.is_newest(bytes(sealed)):
             yield column
 
 

@@ -14,9 +14,10 @@ from mailchute.ids import new_id
 from mailchute.sealing import Sealer
 from mailchute.store import audit
 from mailchute.store.endpoints import EndpointWriter
+from mailchute.store.plans import check_alias_count, check_retention
 from mailchute.store.rules import write_rules
 from mailchute.store.wanted import Change, Wanted, WantedAlias, WantedDomain
-from mailchute.tables import account, alias, domain, domain_rule, plan, rule
+from mailchute.tables import account, alias, domain, domain_rule, endpoint, rule
 
 _ALIAS_FIELDS = (
     "name",
@@ -29,6 +30,7 @@ _ALIAS_FIELDS = (
     "spam_enabled",
     "spam_threshold",
 )
+_PARENT = {alias: alias.c.domain_id, endpoint: endpoint.c.alias_id}
 
 
 def apply(
@@ -39,24 +41,32 @@ def apply(
     sealer: Sealer,
     now: datetime,
     actor: str,
+    prune: bool = False,
     make_id: Callable[[str], str] = new_id,
 ) -> tuple[Change, ...]:
     """
     Make what is there what is wanted, and return what was changed; nothing when they agree.
+
+    A file owns what it names: it takes away what a file before it named and it does not. What the API made
+    stays beside it until a file names it.
 
     What stays keeps its id and secrets. What vanishes is marked deleted, so that mail still waiting for
     it can be told why; what comes back under its old name is the same again.
 
     Args:
         actor: Whom the audit trail names.
+        prune: Take away what the API made as well.
 
     Raises:
         BadSetting: A domain belongs to another account, or the plan does not allow it.
         SecretUnreadable: A secret that is there does not open with this master key.
     """
-    writer = _Writer(connection, account_id, sealer, now, make_id)
-    writer.account(wanted.retention_s)
+    writer = _Writer(connection, account_id, sealer, now, make_id, prune=prune)
+    if wanted.retention_s is not None:
+        writer.account(wanted.retention_s)
     writer.domains({one.name: one for one in wanted.domains})
+    if any((one.kind, one.what) == ("add", "alias") for one in writer.changes):
+        check_alias_count(connection, account_id)
     changes = tuple(writer.changes)
     audit.note_changes(connection, changes, account_id=account_id, now=now, actor=actor)
     return changes
@@ -85,25 +95,21 @@ class _Writer:
         sealer: Sealer,
         now: datetime,
         make_id: Callable[[str], str],
+        *,
+        prune: bool,
     ) -> None:
         self._connection = connection
         self._account_id = account_id
         self._now = now
         self._make_id = make_id
+        self._prune = prune
         self.changes: list[Change] = []
         self._endpoints = EndpointWriter(connection, account_id, sealer, now, make_id, self.changes)
 
     def account(self, retention_s: int) -> None:
         ours = account.c.id == self._account_id
-        row = self._connection.execute(
-            sa.select(account.c.name, account.c.retention_s, plan.c.retention_max_s)
-            .outerjoin(plan, plan.c.name == account.c.plan_name)
-            .where(ours)
-        ).one()
-        if row.retention_max_s is not None and retention_s > row.retention_max_s:
-            raise BadSetting(
-                f"retention: {retention_s} s is more than the {row.retention_max_s} s of the account's plan"
-            )
+        row = self._connection.execute(sa.select(account.c.name, account.c.retention_s).where(ours)).one()
+        check_retention(self._connection, self._account_id, retention_s)
         if row.retention_s != retention_s:
             self._connection.execute(sa.update(account).where(ours).values(retention_s=retention_s))
             self.changes.append(
@@ -116,10 +122,9 @@ class _Writer:
         self._refuse_foreign(wanted)
         known = self._rows(domain, lambda row: row.name)
         for name, row in known.items():
-            if name not in wanted and row.deleted_at is None:
+            if name not in wanted and self._may_go(row):
                 self._aliases(row.id, WantedDomain(name=name, aliases=()))
-                self._delete(domain, row.id)
-                self.changes.append(Change(kind="remove", what="domain", name=name, id=row.id))
+                self._let_go("domain", domain, alias, row.id, name)
         for name, one in wanted.items():
             found = known.get(name)
             domain_id = self._make_id("dom") if found is None else found.id
@@ -129,31 +134,31 @@ class _Writer:
                 self._revive(domain, domain_id)
             if found is None or found.deleted_at is not None:
                 self.changes.append(Change(kind="add", what="domain", name=name, id=domain_id))
-            if found is not None and found.requires_tls != one.requires_tls:
-                self._require_tls(domain_id, one, is_new=found.deleted_at is not None)
             is_new = found is None or found.deleted_at is not None
+            if found is not None:
+                self._change_domain(found, one, is_new=is_new)
             if write_rules(self._connection, domain_rule, domain_id, one.rules) and not is_new:
                 self.changes.append(Change(kind="change", what="rules", name=name, id=domain_id))
             self._aliases(domain_id, one)
 
-    def _require_tls(self, domain_id: str, one: WantedDomain, *, is_new: bool) -> None:
-        self._connection.execute(
-            sa.update(domain).where(domain.c.id == domain_id).values(requires_tls=one.requires_tls)
-        )
-        if not is_new:
+    def _change_domain(self, found: Any, one: WantedDomain, *, is_new: bool) -> None:
+        wanted = {"requires_tls": one.requires_tls, "origin": "file"}
+        columns = {name: value for name, value in wanted.items() if getattr(found, name) != value}
+        if columns:
+            self._connection.execute(sa.update(domain).where(domain.c.id == found.id).values(columns))
+        if columns and not is_new:
             self.changes.append(
-                Change(kind="change", what="domain", name=one.name, id=domain_id, fields=("requires_tls",))
+                Change(kind="change", what="domain", name=one.name, id=found.id, fields=tuple(columns))
             )
 
     def _aliases(self, domain_id: str, wanted: WantedDomain) -> None:
         known = self._rows(alias, lambda row: row.name.lower(), alias.c.domain_id == domain_id)
         names = {one.name.lower() for one in wanted.aliases}
         for key, row in known.items():
-            if key not in names and row.deleted_at is None:
+            if key not in names and self._may_go(row):
                 address = f"{row.name}@{wanted.name}"
-                self._endpoints.write(row.id, address, ())
-                self._delete(alias, row.id)
-                self.changes.append(Change(kind="remove", what="alias", name=address, id=row.id))
+                self._endpoints.write(row.id, address, (), prune=self._prune)
+                self._let_go("alias", alias, endpoint, row.id, address)
         for one in wanted.aliases:
             found = known.get(one.name.lower())
             address = f"{one.name}@{wanted.name}"
@@ -162,15 +167,15 @@ class _Writer:
             is_new = found is None or found.deleted_at is not None
             if write_rules(self._connection, rule, alias_id, one.rules) and not is_new:
                 self.changes.append(Change(kind="change", what="rules", name=address, id=alias_id))
-            self._endpoints.write(alias_id, address, one.endpoints)
+            self._endpoints.write(alias_id, address, one.endpoints, prune=self._prune)
 
     def _alias(self, alias_id: str, domain_id: str, address: str, one: WantedAlias, found: Any) -> None:
-        columns = {field: getattr(one, field) for field in _ALIAS_FIELDS}
+        columns = {field: getattr(one, field) for field in _ALIAS_FIELDS} | {"origin": "file"}
         if found is None:
             self._insert(alias, id=alias_id, domain_id=domain_id, **columns)
             self.changes.append(Change(kind="add", what="alias", name=address, id=alias_id))
             return
-        differing = tuple(field for field in _ALIAS_FIELDS if getattr(found, field) != columns[field])
+        differing = tuple(field for field in columns if getattr(found, field) != columns[field])
         if found.deleted_at is not None:
             self._revive(alias, alias_id)
             self.changes.append(Change(kind="add", what="alias", name=address, id=alias_id))
@@ -208,8 +213,20 @@ class _Writer:
             sa.insert(table).values(account_id=self._account_id, created_at=self._now, **columns)
         )
 
-    def _delete(self, table: sa.Table, row_id: str) -> None:
-        self._connection.execute(sa.update(table).where(table.c.id == row_id).values(deleted_at=self._now))
+    def _may_go(self, row: Any) -> bool:
+        return row.deleted_at is None and (self._prune or row.origin == "file")
+
+    def _let_go(self, what: Any, table: sa.Table, within: sa.Table, row_id: str, name: str) -> None:
+        """Delete it, unless the API has made something within: then it is the API's from now on."""
+        living = sa.exists().where(_PARENT[within] == row_id, within.c.deleted_at.is_(None))
+        if self._connection.scalar(sa.select(living)):
+            values: dict[str, Any] = {"origin": "api"}
+            change = Change(kind="change", what=what, name=name, id=row_id, fields=("origin",))
+        else:
+            values = {"deleted_at": self._now}
+            change = Change(kind="remove", what=what, name=name, id=row_id)
+        self._connection.execute(sa.update(table).where(table.c.id == row_id).values(values))
+        self.changes.append(change)
 
     def _revive(self, table: sa.Table, row_id: str) -> None:
         self._connection.execute(sa.update(table).where(table.c.id == row_id).values(deleted_at=None))

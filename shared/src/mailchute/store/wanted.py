@@ -9,7 +9,6 @@ import msgspec
 from mailchute.alias import (
     BODY_LIMIT_OCTETS,
     INLINE_LIMIT_OCTETS,
-    RETENTION_S,
     SPAM_THRESHOLD,
     Format,
     Mode,
@@ -31,6 +30,8 @@ class WantedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     signing_key: str | None = None  # PEM
     signs_v1a: bool = False
     client_certificate: str | None = None  # PEM, chain and private key
+    rate_per_s: float | None = None  # POSTs at most; None: no limit
+    wants_challenge: bool = False  # nothing is POSTed before it has echoed one
 
 
 class WantedAlias(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +63,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """All that a routes file says."""
 
     domains: tuple[WantedDomain, ...]
-    retention_s: int = RETENTION_S  # how long a mail is kept after its end
+    retention_s: int | None = None  # how long a mail is kept after its end; None: as it is
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

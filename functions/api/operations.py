@@ -1,0 +1,36 @@
+"""Every operation there is."""
+
+from __future__ import annotations
+
+from . import (
+    account,
+    aliases,
+    blocks,
+    connections,
+    domains,
+    emails,
+    endpoints,
+    keys,
+    replays,
+    routing,
+    trail,
+    trials,
+    webhooks,
+)
+from .operation import Operation
+
+OPERATIONS: tuple[Operation, ...] = (
+    *emails.OPERATIONS,
+    *replays.OPERATIONS,
+    *routing.OPERATIONS,
+    *domains.OPERATIONS,
+    *aliases.OPERATIONS,
+    *endpoints.OPERATIONS,
+    *trials.OPERATIONS,
+    *webhooks.OPERATIONS,
+    *blocks.OPERATIONS,
+    *connections.OPERATIONS,
+    *keys.OPERATIONS,
+    *account.OPERATIONS,
+    *trail.OPERATIONS,
+)
