@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from mailchute.database import Database, check_migrated
 from mailchute.expiring import ExpireAnswer, ExpireRequest
 from mailchute.function import Answer, Call, answer
+from mailchute.resolver import Resolver
 
+from .domains import DomainChecks
 from .due import due_mails, oldest_due_s
 from .removal import remove
 from .settings import Settings
@@ -20,6 +22,7 @@ PUBLIC = False
 
 _database: Database | None = None
 _storage: S3Storage | None = None
+_checks: DomainChecks | None = None
 
 
 def start(environ: Mapping[str, str] = os.environ) -> None:
@@ -30,11 +33,12 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
         BadSetting: A setting cannot be used, or the database is not migrated.
         DatabaseUnavailable: It does not answer; the host starts us again.
     """
-    global _database, _storage
+    global _database, _storage, _checks  # noqa: PLW0603 - the host knows functions as modules
     settings = Settings.read(environ)
     database = Database(settings.database_url)
     check_migrated(database)
     _database, _storage = database, S3Storage(settings.s3)
+    _checks = DomainChecks(database, Resolver(settings.dns), lambda: datetime.now(UTC))
 
 
 def handle(call: Call) -> Answer:
@@ -45,6 +49,8 @@ def handle(call: Call) -> Answer:
 def _expired(request: ExpireRequest) -> ExpireAnswer:
     assert _database is not None, "start() comes first"
     assert _storage is not None, "start() comes first"
+    if request.after is None and _checks is not None:  # once a round
+        _checks.begin()
     now = datetime.now(UTC)
     deleted_count = remove(_database, _storage, request.erased, now)
     due = due_mails(_database, now, after=request.after)

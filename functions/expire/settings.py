@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mailchute.settings import DatabaseSettings, Reader, S3Settings
+from mailchute.settings import DatabaseSettings, DnsSettings, Reader, S3Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +14,7 @@ class Settings:
 
     database_url: str
     s3: S3Settings
+    dns: DnsSettings  # where the records of domains are looked up
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -22,6 +23,10 @@ class Settings:
             BadSetting: One line per mistake.
         """
         reader = Reader(environ)
-        settings = cls(database_url=DatabaseSettings.read(reader).url, s3=S3Settings.read(reader))
+        settings = cls(
+            database_url=DatabaseSettings.read(reader).url,
+            s3=S3Settings.read(reader),
+            dns=DnsSettings.read(reader),
+        )
         reader.check()
         return settings

@@ -14,6 +14,7 @@ COMMANDS = {  # name → module:attribute, in the order of the help text
     "demo": "mailchute_cli.demo:demo",
     "explain": "mailchute_cli.explain:explain",
     "routes": "mailchute_cli.routes:routes",
+    "domains": "mailchute_cli.domains:domains",
     "endpoints": "mailchute_cli.endpoints:endpoints",
     "emails": "mailchute_cli.emails:emails",
     "attempts": "mailchute_cli.emails:attempts",
