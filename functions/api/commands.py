@@ -12,6 +12,8 @@ from mailchute.errors import MailchuteError
 from .problem import Problem
 
 TIMEOUT_S = 10.0
+TRIAL_TIMEOUT_S = 60.0  # a test or challenge waits for the endpoint (MAILCHUTE_WEBHOOK_TIMEOUT: 60 at most)
+CONNECTIONS = 16  # as many threads replay at once
 RETRY_AFTER_S = 2
 
 
@@ -34,12 +36,13 @@ class CommandDoor:
         self._url = url
         self._token = token
         self._pool = urllib3.PoolManager(
-            maxsize=4, retries=False, timeout=urllib3.Timeout(connect=2, read=TIMEOUT_S)
+            maxsize=CONNECTIONS, retries=False, timeout=urllib3.Timeout(connect=2, read=TIMEOUT_S)
         )
 
     def carry_out(self, command: Command) -> CommandDone:
         if not self._url:
             raise Problem(503, "no connector is configured: set MAILCHUTE_CONNECTOR_URL")
+        read_s = TRIAL_TIMEOUT_S if command.kind in ("test", "challenge") else TIMEOUT_S
         try:
             answer = self._pool.request(
                 "POST",
@@ -47,6 +50,7 @@ class CommandDoor:
                 body=wire.encode(command),
                 headers={"Authorization": f"Bearer {self._token}", "Content-Type": wire.MSGPACK},
                 redirect=False,
+                timeout=urllib3.Timeout(connect=2, read=read_s),
             )
             if answer.status == 200:
                 return wire.decode(answer.data, CommandDone)
@@ -55,8 +59,15 @@ class CommandDoor:
         if answer.status == 404:
             raise Problem(410, "the mail is gone: its retention has ended, or it was erased")
         if answer.status == 422:
-            raise Problem(409, "the mail was never for this endpoint")
+            raise Problem(409, _reason(answer.data) or "the order cannot be carried out")
         raise _not_now()
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(wire.decode_json(body, dict[str, str]).get("error", ""))
+    except MailchuteError:
+        return ""
 
 
 def _not_now() -> Problem:

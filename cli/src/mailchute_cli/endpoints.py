@@ -6,16 +6,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import msgspec
+import sqlalchemy as sa
+from mailchute.commands import Command
+from mailchute.delivery import AttemptOutcome
 from mailchute.errors import BadSetting
+from mailchute.ids import new_id
 from mailchute.installation import open_sealer
-from mailchute.store import audit
+from mailchute.store import audit, trials
 from mailchute.store.endpoints import enable_endpoint
 from mailchute.store.listing import EndpointView, list_endpoints
 
-from .control import on_installation, opened
+from .control import Control, on_installation, opened
+from .door import Door
 from .table import AS_JSON, cell, show, show_json
 
 ENDPOINTS_MAX_COUNT = 100_000
+ANSWER_CHARACTERS = 1_000
 HINT_CHARACTERS = 60  # in a list; all of it stands in `show`
 
 
@@ -108,6 +115,85 @@ def enable(endpoint_id: str, data: Path | None) -> None:
 def disable(endpoint_id: str, data: Path | None) -> None:
     """Let no mail go to an endpoint; what comes meanwhile is dead, and replayable."""
     _set(endpoint_id, data, is_enabled=False)
+
+
+@endpoints.command()
+@click.argument("endpoint", metavar="ENDPOINT_ID|URL")
+@AS_JSON
+@on_installation
+def test(endpoint: str, as_json: bool, data: Path | None) -> None:
+    """POST a sample mail there, signed like any other, and show what came of it."""
+    with opened(data) as control:
+        with control.database.read() as connection:
+            account_id = control.account_id(connection)
+            endpoint_id = _id_of(connection, account_id, endpoint)
+            order = trials.sample_order(connection, account_id, endpoint_id, now=datetime.now(UTC))
+        if order is None:
+            raise unknown(endpoint_id)
+        outcome = _tried(control, order, Door(data), "endpoint.test")
+    _show_outcome(outcome, as_json=as_json)
+
+
+@endpoints.command()
+@click.argument("endpoint", metavar="ENDPOINT_ID|URL")
+@AS_JSON
+@on_installation
+def verify(endpoint: str, as_json: bool, data: Path | None) -> None:
+    """POST a challenge there; when the answer echoes it, mail may go there."""
+    door = Door(data)
+    with opened(data) as control:
+        with control.database.read() as connection:
+            account_id = control.account_id(connection)
+            endpoint_id = _id_of(connection, account_id, endpoint)
+        outcome = _tried(control, trials.challenge_order(endpoint_id), door, "endpoint.verify")
+        if outcome.result == "delivered":
+            with control.database.write() as connection:
+                trials.note_verified(connection, account_id, endpoint_id, now=datetime.now(UTC))
+            door.carry_out(Command(id=new_id("cmd"), kind="kick", endpoint_id=endpoint_id))
+    _show_outcome(outcome, as_json=as_json)
+
+
+def _tried(control: Control, order: Command, door: Door, action: str) -> AttemptOutcome:
+    outcome = door.carry_out(order).outcome
+    if outcome is None:
+        raise BadSetting("the connector is of an older release: it knows no tests")
+    with control.database.write() as connection:
+        audit.note(
+            connection, account_id=control.account_id(connection), now=datetime.now(UTC), actor=audit.CLI,
+            action=action, object_id=order.endpoint_id or "", detail=outcome.result,
+        )  # fmt: skip
+    return outcome
+
+
+def _show_outcome(outcome: AttemptOutcome, *, as_json: bool) -> None:
+    """Print it; a command that was not delivered ends with 1."""
+    answer = outcome.response.decode(errors="replace")
+    if as_json:
+        show_json({"outcome": msgspec.structs.asdict(outcome) | {"response": answer}})
+    else:
+        status = f"HTTP {outcome.status}" if outcome.status is not None else "no answer"
+        print(f"{outcome.result}: {status} after {outcome.duration_s:.3f} s")
+        if outcome.reason:
+            print(f"{'hint':16}{cell(outcome.reason)}")
+        if answer:
+            print(f"{'its answer':16}{cell(answer[:ANSWER_CHARACTERS])}")
+    if outcome.result != "delivered":
+        raise SystemExit(1)
+
+
+def _id_of(connection: sa.Connection, account_id: str, endpoint: str) -> str:
+    """Return the id of the endpoint that is named by it or by its URL."""
+    if not endpoint.startswith(("http://", "https://")):
+        if not list_endpoints(connection, account_id, only=endpoint):
+            raise unknown(endpoint)
+        return endpoint
+    known = list_endpoints(connection, account_id, limit=ENDPOINTS_MAX_COUNT)
+    found = [one.id for one in known if one.url == endpoint]
+    if not found:
+        raise BadSetting(f"{endpoint}: no endpoint has this URL; `mailchute endpoints list` shows them")
+    if len(found) > 1:
+        raise BadSetting(f"{endpoint}: several endpoints have this URL: {', '.join(found)}; name one")
+    return found[0]
 
 
 def _set(endpoint_id: str, data: Path | None, *, is_enabled: bool) -> None:

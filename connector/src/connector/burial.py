@@ -9,12 +9,13 @@ from mailchute.dead import DeadRecord
 from mailchute.delivery import WebhookDelivery
 from mailchute.eventlog import event_log
 from mailchute.jetstream import Publisher
-from mailchute.journal import Event, event_id_of
+from mailchute.journal import Event
 from mailchute.mail import MailObject
 
 from connector.content import Contents
 from connector.delivery import Delivery
 from connector.journal import Journal
+from connector.told import delivery_dead, mail_dead
 
 log = event_log("connector")
 
@@ -41,20 +42,7 @@ class Burial:
             subject=subjects.MAIL_ACCEPTED,
             record=record,
         )
-        await self._journal.tell(
-            Event(
-                id=event_id_of("dead", mail.id, run=run),
-                kind="dead",
-                at=at,
-                mail_id=mail.id,
-                run=run,
-                account_id=mail.alias.account_id,
-                domain_id=mail.alias.domain_id,
-                alias_id=mail.alias.alias_id,
-                stage=stage,
-                reason=reason,
-            )
-        )
+        await self._journal.tell(mail_dead(mail, run, at, stage=stage, reason=reason))
 
     async def of_delivery(
         self,
@@ -82,23 +70,7 @@ class Burial:
             subject=delivery.subject,
             record=delivery.body,
         )
-        await self._journal.tell(
-            *events,
-            Event(
-                id=event_id_of("dead", owed.mail_id, run=owed.run, endpoint_id=owed.endpoint_id),
-                kind="dead",
-                at=at,
-                mail_id=owed.mail_id,
-                run=owed.run,
-                account_id=owed.account_id,
-                domain_id=owed.domain_id,
-                alias_id=owed.alias_id,
-                endpoint_id=owed.endpoint_id,
-                delivery_id=owed.id,
-                stage="deliver",
-                reason=reason,
-            ),
-        )
+        await self._journal.tell(*events, delivery_dead(owed, at, reason=reason))
 
     async def of_unreadable(self, delivery: Delivery, *, stage: str, reason: str) -> None:
         """A record that cannot be worked on as such. Raises: StreamUnavailable."""

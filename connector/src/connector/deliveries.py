@@ -92,11 +92,17 @@ class Deliveries:
         ):
             await self._divert(owed, delivery)
             return
+        outcome = None
         try:
-            with load.timing():
-                outcome = await self.attempts.make(owed)
+            if (turn_s := load.pace.take(WAIT_S)) is not None:
+                await asyncio.sleep(turn_s)
+                with load.timing():
+                    outcome = await self.attempts.make(owed)
         finally:
             load.leave()
+        if outcome is None:
+            await self._divert(owed, delivery)
+            return
         owed = msgspec.structs.replace(owed, first_attempt_at=outcome.started_at)
         await self._settle(owed, delivery, outcome, self._to_lane)
 
@@ -112,6 +118,7 @@ class Deliveries:
             await delivery.nak(load.open_for_s)
             return
         try:
+            await asyncio.sleep(load.pace.take() or 0)
             async with self.lane_slots:
                 with load.timing():
                     outcome = await self.attempts.make(owed)
@@ -121,9 +128,10 @@ class Deliveries:
 
     def _due_s(self, owed: WebhookDelivery) -> float:
         """Return how long it is until the attempt after the one that it came here for."""
-        if owed.last_outcome is None:
+        failed = owed.last_outcome
+        if failed is None or failed.started_at < self.endpoints.of(owed.endpoint_id).forgiven_at:
             return 0.0
-        return due_in_s(owed, owed.last_outcome, datetime.now(UTC), self.gaps_s) or 0.0
+        return due_in_s(owed, failed, datetime.now(UTC), self.gaps_s) or 0.0
 
     async def _settle(
         self,
@@ -134,6 +142,8 @@ class Deliveries:
     ) -> None:
         events = attempted(owed, outcome, self.gaps_s)
         load = self.endpoints.of(owed.endpoint_id)
+        if not outcome.is_unsent:
+            load.pace.rate_per_s = outcome.rate_per_s
         if outcome.result == "delivered":
             if load.succeeded():
                 await self.lanes.resume(owed.endpoint_id)

@@ -15,6 +15,7 @@ from connector.leaks import states
 from connector.orders import Malformed
 from connector.pipeline import Pipeline
 from connector.settings import Settings
+from connector.trials import Untriable
 
 RETRY_AFTER_S = 1
 BODY_MAX_OCTETS = 64 * 1024
@@ -89,7 +90,7 @@ class Door:
             done = await self._pipeline.orders.carry_out(command)
         except ContentMissing as error:
             return _failed(404, str(error))
-        except (Malformed, Undecodable) as error:
+        except (Malformed, Undecodable, Untriable) as error:
             return _failed(422, str(error))
         except MailchuteError as error:
             return _failed(503, str(error))

@@ -8,6 +8,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from connector.pace import Pace
 
 CAP_START = 4.0
 CAP_MAX = 64.0
@@ -17,6 +20,7 @@ BREAKER_FAILURES = 5  # in a row, then nothing is sent for a while
 PAUSE_MIN_S, PAUSE_MAX_S = 2.0, 120.0  # doubling with each probe that fails
 WAIT_S = 0.25  # for a place under the cap, then it is diverted to a lane
 SLOW_S = 1.0  # an attempt that takes longer counts as slow
+NEVER = datetime.fromtimestamp(0, UTC)
 
 
 class EndpointLoad:
@@ -38,6 +42,8 @@ class EndpointLoad:
         self._pause_s = PAUSE_MIN_S
         self._open_until = 0.0
         self._waiting: deque[tuple[asyncio.Future[bool], bool]] = deque()
+        self.pace = Pace(clock)
+        self.forgiven_at = NEVER  # what failed before is due at once
 
     @property
     def cap(self) -> int:
@@ -126,6 +132,7 @@ class EndpointLoad:
         self._pause_s = PAUSE_MIN_S
         self._open_until = 0.0
         self._cap = CAP_START
+        self.forgiven_at = datetime.now(UTC)
         self._admit()
 
     @contextmanager

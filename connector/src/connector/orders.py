@@ -1,4 +1,8 @@
-"""Carrying out commands: replay, erase, kick, resume; each once by its id, answered when it is safe."""
+"""
+Carrying out commands: replay, erase, kick, resume, each once by its id, answered when it is safe.
+
+A test or a challenge is made each time that it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ from connector.mail import MailStage
 from connector.settings import Settings
 from connector.shelf import Shelf
 from connector.told import NOWHERE
+from connector.trials import Trials
 
 REMEMBERED_S = 7 * 86_400
 
@@ -38,7 +43,9 @@ class Orders:
         shelf: Shelf,
         erased: Erased,
         settings: Settings,
+        trials: Trials,
     ) -> None:
+        self._trials = trials
         self._publisher = publisher
         self._mail = mail
         self._lanes = lanes
@@ -52,10 +59,12 @@ class Orders:
         Do it, unless it is done.
 
         Raises:
-            Malformed: Something is missing in it.
+            Malformed, Untriable: Something is missing in it.
             ContentMissing: The mail is gone.
             TransientError: Not now; ask again with the same id.
         """
+        if command.kind in ("test", "challenge"):  # who asks wants to see it now, each time
+            return CommandDone(id=command.id, outcome=await self._trials.make(command))
         lock = self._running.setdefault(command.id, asyncio.Lock())
         try:
             async with lock:
@@ -95,7 +104,11 @@ class Orders:
             f"{REPLAYED}.{mail_id}", b"", for_s=int(self._settings.outlived_s(mail.alias.retention_s))
         )
         await self._mail.carry(
-            mail, stored.body, sequence, run=command.id, endpoint_id=command.endpoint_id or None
+            mail,
+            stored.body,
+            sequence,
+            run=command.run or command.id,
+            endpoint_id=command.endpoint_id or None,
         )
 
     async def _erase(self, mail_id: str, sequence: int) -> None:

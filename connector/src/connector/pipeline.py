@@ -42,6 +42,7 @@ from connector.strays import Strays
 from connector.streams import DELIVERY_DURABLE, JOURNAL_DURABLE, MAIL_DURABLE
 from connector.sweeper import Sweeper
 from connector.through import Through
+from connector.trials import Trials
 
 # How long a function may be silent. parse kills itself after 5 s, an attempt ends after 15 s.
 TIMEOUTS_S = {"scan": 60.0, "parse": 60.0, "deliver": 30.0, "record": 60.0, "expire": 60.0}
@@ -108,7 +109,8 @@ class Pipeline:
         )
         self.strays = Strays(self.publisher, Lease(shelf, "strays"))
         self.sweeper = Sweeper(client, Lease(shelf, "sweeper"), settings)
-        self.orders = Orders(self.publisher, mail, self.lanes, shelf, self.erased, settings)
+        trials = Trials(Reading(scan, parse), deliver)
+        self.orders = Orders(self.publisher, mail, self.lanes, shelf, self.erased, settings, trials)
         self.expiry = Expiry(client, self.functions["expire"], Lease(shelf, "expiry"), shelf, settings)
         self.lanes.work = deliveries.work_retry
         passage = Passage(

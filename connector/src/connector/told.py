@@ -36,11 +36,14 @@ def accepted(mail: MailObject, sequence: int) -> Event:
 
 def carried_on(mail: MailObject, parsed: ParseAnswer, run: str, endpoint_ids: tuple[str, ...]) -> Event:
     is_owed = parsed.decision == "deliver"
+    # One run may replay a mail to several of its endpoints, one by one: a fact each.
+    is_to_one = run != "0" and len(endpoint_ids) == 1
     return _mail_event(
         mail,
         "parsed" if is_owed else "rejected",
         run,
         datetime.now(UTC),
+        to=endpoint_ids[0] if is_to_one else "",
         endpoint_ids=endpoint_ids,
         summary=parsed.summary,
         objects=parsed.objects,
@@ -48,9 +51,11 @@ def carried_on(mail: MailObject, parsed: ParseAnswer, run: str, endpoint_ids: tu
     )
 
 
-def _mail_event(mail: MailObject, kind: Kind, run: str, at: datetime, **more: object) -> Event:
+def _mail_event(
+    mail: MailObject, kind: Kind, run: str, at: datetime, *, to: str = "", **more: object
+) -> Event:
     return Event(
-        id=event_id_of(kind, mail.id, run=run),
+        id=event_id_of(kind, mail.id, run=run, endpoint_id=to),
         kind=kind,
         at=at,
         mail_id=mail.id,
@@ -87,10 +92,21 @@ def attempted(owed: WebhookDelivery, outcome: AttemptOutcome, gaps_s: tuple[floa
     return made, done
 
 
-def _owed_event(owed: WebhookDelivery, kind: str, event_id: str, at: datetime, **more: object) -> Event:
+def mail_dead(mail: MailObject, run: str, at: datetime, *, stage: str, reason: str) -> Event:
+    """The mail could not go on before it was owed to anyone."""
+    return _mail_event(mail, "dead", run, at, stage=stage, reason=reason)
+
+
+def delivery_dead(owed: WebhookDelivery, at: datetime, *, reason: str) -> Event:
+    """The delivery could not go on."""
+    event_id = event_id_of("dead", owed.mail_id, run=owed.run, endpoint_id=owed.endpoint_id)
+    return _owed_event(owed, "dead", event_id, at, stage="deliver", reason=reason)
+
+
+def _owed_event(owed: WebhookDelivery, kind: Kind, event_id: str, at: datetime, **more: object) -> Event:
     return Event(
         id=event_id,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         at=at,
         mail_id=owed.mail_id,
         run=owed.run,

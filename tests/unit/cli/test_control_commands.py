@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +11,7 @@ import click
 import click.testing
 import msgspec
 import pytest
-from mailchute import wire
 from mailchute.classifier import LEAST_MAILS_COUNT, load
-from mailchute.commands import Command, CommandDone
 from mailchute.database import Database, migrate
 from mailchute.delivery import AttemptOutcome
 from mailchute.errors import BadSetting
@@ -26,7 +22,6 @@ from mailchute_cli.emails import attempts, emails
 from mailchute_cli.endpoints import endpoints
 from mailchute_cli.home import Home
 from mailchute_cli.keys import keys
-from mailchute_cli.orders import kick, replay
 from mailchute_cli.routes import routes
 from mailchute_cli.spam import spam
 from mailchute_cli.table import cell
@@ -169,44 +164,3 @@ def test_what_spam_train_learned_is_where_up_looks_for_it(home: Home, run: Run, 
     said = run(spam, "train", "--ham", str(tmp_path / "ham"), "--spam", str(tmp_path / "spam"))
     assert f"{LEAST_MAILS_COUNT} of spam" in said
     assert load(home.spam_model).spam_count == LEAST_MAILS_COUNT
-
-
-def test_an_order_without_a_connector_says_what_to_do(home: Home, run: Run) -> None:
-    with pytest.raises(BadSetting, match="is no mail of this installation"):
-        run(replay, "msg_1")
-    with pytest.raises(BadSetting, match="there is no installation in"):
-        run(kick, "end_1")
-    (home.directory / "ports.json").write_text('{"connector": 1}')
-    with pytest.raises(BadSetting, match="is `mailchute up` running"):
-        run(kick, "end_1")
-
-
-def test_an_order_reaches_the_connectors_door(home: Home, run: Run) -> None:
-    seen: list[tuple[str, bytes]] = []
-
-    class Door(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            seen.append((self.headers["Authorization"], body))
-            answer = wire.encode_json(CommandDone(id=wire.decode_json(body, Command).id))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    recorded(home)
-    with http.server.HTTPServer(("127.0.0.1", 0), Door) as door:
-        (home.directory / "ports.json").write_text(json.dumps({"connector": door.server_port}))
-        threading.Thread(target=door.serve_forever, daemon=True).start()
-        assert "end_1 is tried now" in run(kick, "end_1")
-        assert "goes out again" in run(replay, "msg_1", "--endpoint", "end_1")
-        door.shutdown()
-    token = home.secret("internal-token").read_text().strip()
-    assert {authorization for authorization, _ in seen} == {f"Bearer {token}"}
-    kicked, replayed = (wire.decode_json(body, Command) for _, body in seen)
-    assert (kicked.kind, kicked.endpoint_id) == ("kick", "end_1")
-    assert (replayed.kind, replayed.mail_id, replayed.endpoint_id) == ("replay", "msg_1", "end_1")
-    assert replayed.mail_sequence is not None

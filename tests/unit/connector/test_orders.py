@@ -8,17 +8,21 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from connector.door import Door
+from connector.endpoint import BREAKER_FAILURES
 from connector.leaks import states
 from mailchute import subjects, wire
-from mailchute.commands import Command, CommandDone
+from mailchute.commands import Command, CommandDone, replay_command
 from mailchute.delivery import AttemptOutcome, AttemptRequest
 from mailchute.errors import ContentMissing
 from mailchute.objects import read_object, write_object
 
 from tests.servers.nats import NatsServer
 from tests.unit.connector.rooms import TOKEN, House, eventually, house, mail_for, outcome
+
+RUN = "run_01KAJ000000000000000000000"
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -206,3 +210,91 @@ def test_a_message_in_nobodys_hands_shows_in_the_leak_check(nats_server: NatsSer
             assert stranded == {"MAIL": 0, "DELIVERY": 0, "RETRY": 1, "JOURNAL": 0, "NOTIFY": 0, "DEAD": 0}
 
     run(work)
+
+
+def test_a_run_of_many_mails_is_one_run_and_each_mail_of_it_is_new_work(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server) as built, door_of(built) as url:
+            mails = [mail_for("end_a", "end_b") for _ in range(2)]
+            sequences = [await built.accept(mail) for mail in mails]
+            await eventually(lambda: len(built.functions.of_kind("delivered")) == 4)
+            orders = [
+                replay_command(mail.id, sequence, run=RUN, endpoint_id=endpoint)
+                for mail, sequence in zip(mails, sequences, strict=True)
+                for endpoint in ("end_a", "end_b")
+            ]
+            for _ in range(2):
+                answers = await asyncio.gather(
+                    *(order(url, **msgspec.structs.asdict(each)) for each in orders)
+                )
+                assert [status for status, _ in answers] == [200] * 4
+            await eventually(lambda: len(built.functions.of_kind("delivered")) == 8)
+            await eventually(built.is_quiet)
+            assert len(built.functions.posts) == 8
+            told = built.functions.of_kind("parsed")
+            assert sorted(each.endpoint_ids for each in told if each.run == RUN) == [
+                ("end_a",), ("end_a",), ("end_b",), ("end_b",),
+            ]  # fmt: skip
+
+    run(work)
+
+
+def test_a_replay_that_is_diverted_is_not_swallowed(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server, gaps_s=(0, 0.2, 0.2, 5, 5)) as built, door_of(built) as url:
+            mail = mail_for("end_a")
+            sequence = await built.accept(mail)
+            await eventually(lambda: built.functions.of_kind("delivered"))
+            load = built.pipeline.endpoints.of("end_a")
+            for _ in range(BREAKER_FAILURES):
+                load.failed()
+            assert load.is_open
+            replay = replay_command(mail.id, sequence, run=RUN)
+            assert (await order(url, **msgspec.structs.asdict(replay)))[0] == 200
+            await eventually(lambda: len(built.functions.of_kind("delivered")) == 2)
+            await eventually(built.is_quiet)
+            assert len(built.functions.posts) == 2
+
+    run(work)
+
+
+def test_a_kick_does_not_wait_for_the_schedule_even_of_a_second_attempt(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server, gaps_s=(0, 3_600)) as built, door_of(built) as url:
+            built.functions.endpoints["end_a"] = fails
+            await built.accept(mail_for("end_a"))
+            await eventually(lambda: built.functions.of_kind("attempted"))
+            del built.functions.endpoints["end_a"]
+            assert (await order(url, id="cmd_k", kind="kick", endpoint_id="end_a"))[0] == 200
+            await eventually(lambda: built.functions.of_kind("delivered"))
+            await eventually(built.is_quiet)
+
+    run(work)
+
+
+def test_a_trial_goes_by_the_same_functions_and_leaves_no_trace(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server) as built, door_of(built) as url:
+            mail = mail_for("end_a", content=b"Subject: a test\r\n\r\nx", format="rfc822")
+            wanted = {"id": "cmd_t", "kind": "test", "endpoint_id": "end_a", "mail": mail}
+            for _ in range(2):  # it is made each time
+                status, done = await order(url, **wanted)
+                assert (status, done.outcome.status) == (200, 200)
+            [first, _] = built.functions.requests
+            assert (first.delivery.mail_id, first.delivery.format) == (mail.id, "rfc822")
+            assert first.raw == mail.content
+            _, done = await order(url, id="cmd_c", kind="challenge", endpoint_id="end_a", challenge="so?")
+            assert done.outcome.result == "delivered"
+            assert built.functions.requests[-1].challenge == "so?"
+            assert built.functions.events == []
+            assert [await built.count(each) for each in (subjects.MAIL, subjects.RETRY)] == [0, 0]
+            for bad in ({"kind": "test", "endpoint_id": "end_a"}, {"kind": "test", "mail": mail}):
+                assert (await order(url, id="cmd_b", **bad))[0] == 422
+            built.functions.spoilt["parse"] = refuses
+            assert (await order(url, **wanted))[0] == 422
+
+    run(work)
+
+
+async def refuses(_: bytes) -> aiohttp.web.Response:
+    return aiohttp.web.json_response({"error": "never"}, status=422)

@@ -101,6 +101,7 @@ def test_an_endpoint_may_be_signed_for_by_key_and_shown_a_certificate(authority:
                     "one": {
                         "endpoints": [
                             {"url": "https://a.example", "signature": "v1a", "client_certificate": pem}
+                            | {"rate": "30/min", "verify": True}
                         ]
                     }
                 }
@@ -109,6 +110,7 @@ def test_an_endpoint_may_be_signed_for_by_key_and_shown_a_certificate(authority:
     )
     (endpoint,) = parse_routes(text).domains[0].aliases[0].endpoints
     assert (endpoint.signs_v1a, endpoint.client_certificate) == (True, pem)
+    assert (endpoint.rate_per_s, endpoint.wants_challenge) == (0.5, True)
     key, _, certificate = pem.partition("-----BEGIN CERTIFICATE-----")
     other = authority.issue("another").read_text().partition("-----BEGIN CERTIFICATE-----")[0]
     for wrong in (
@@ -236,6 +238,9 @@ def rule(text: str) -> str:
         (endpoint("include: [rwa]"), 5, "did you mean raw?"),
         (endpoint("basic_auth: nocolon"), 5, "user:password"),
         (endpoint("signing_key: nope"), 5, "not PEM"),
+        (endpoint("rate: fast"), 5, "is no rate; write it as 5/s"),
+        (endpoint("rate: 0/s"), 5, "is no rate"),
+        (endpoint("verify: maybe"), 5, "expected"),
         (endpoint("signature: v2"), 5, "expected one of v1, v1a"),
         (endpoint("client_certificate: x"), 5, "expected PEM"),
         (alias("endpoints: [{url: http://a, client_certificate: x}]"), 5, "over http"),

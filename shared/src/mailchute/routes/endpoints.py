@@ -7,6 +7,7 @@ from typing import cast, get_args
 
 from mailchute.alias import Format
 from mailchute.routes.located import Located, given
+from mailchute.routes.units import rate_per_s_of
 from mailchute.routes.values import (
     HEADERS_MAX_COUNT,
     check_basic_auth,
@@ -25,7 +26,7 @@ INCLUDE = (
 )
 FIELDS = (
     *("url", "secret", "format", "basic_auth", "headers", "include"),
-    *("signing_key", "signature", "client_certificate"),
+    *("signing_key", "signature", "client_certificate", "rate", "verify"),
 )
 SIGNATURES = ("v1", "v1a")  # v1a is an Ed25519 signature beside v1, which every POST has
 NOT_YET = "is not built yet; take it out"
@@ -73,6 +74,8 @@ def _endpoint(place: Located) -> WantedEndpoint | None:
         signing_key=given(fields, "signing_key", lambda one: one.checked(check_signing_key, "text")),
         signs_v1a=given(fields, "signature", lambda one: one.choice(SIGNATURES)) == "v1a",
         client_certificate=_client_certificate(fields, url),
+        rate_per_s=given(fields, "rate", lambda one: one.checked(rate_per_s_of, "a rate")),
+        wants_challenge=bool(given(fields, "verify", lambda one: one.flag())),
         headers=_headers(fields["headers"]) if "headers" in fields else (),
         include=tuple(sorted({name for one in included if (name := one.choice(INCLUDE))})),
     )
