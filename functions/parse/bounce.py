@@ -33,13 +33,15 @@ def bounce_of(root: Entity, text: str, *, is_null_reverse_path: bool) -> Bounce 
     leaves = list(root.leaves())
     recipients = list(_from_status(leaves))
     if not recipients:
-        found = recipients_in(
-            root.section,
-            text,
-            is_null_reverse_path=is_null_reverse_path,
-            is_declared=root.parameters.get("report-type", "").lower() == "delivery-status",
+        found = list(
+            recipients_in(
+                root.section,
+                text,
+                is_null_reverse_path=is_null_reverse_path,
+                is_declared=root.parameters.get("report-type", "").lower() == "delivery-status",
+            )
         )
-        action = "delayed" if says_delayed(text) else "failed"
+        action = "delayed" if found and says_delayed(text) else "failed"
         recipients = [recipient(address, action, None, diagnostic) for address, diagnostic in found]
     recipients = [each for each in recipients if each.action in ("failed", "delayed")]
     original = _returned(leaves)

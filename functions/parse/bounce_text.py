@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import re2
+
 from .header_section import HeaderSection
 from .words import text_of
 
 TEXT_MAX_CHARACTERS = 64 * 1024
-_DAEMON = re.compile(
+_ANY_CASE = re2.Options()
+_ANY_CASE.case_sensitive = False
+# Two questions to every mail: by an engine that asks all alternatives at once.
+_DAEMON = re2.compile(
     r"mailer[-_]?daemon|postmaster|mail delivery (?:sub)?system|mail ?daemon|delivery subsystem|\bmdaemon\b"
     r"|internet mail delivery|system administrator|mail administrator|mail router|bounce|returned mail",
-    re.IGNORECASE,
+    _ANY_CASE,
 )
-_SUBJECT = re.compile(
+_SUBJECT = re2.compile(
     r"undeliver|failed mail|mail failed|not delivered|delivery (?:status )?notification"
     r"|delivery (?:error|failure|problem|report"
     r"|has failed|unsuccessful)"
@@ -26,7 +31,7 @@ _SUBJECT = re.compile(
     r"|mancato recapito|warning:|bounced|"
     r"account (?:closed|no longer)|invalid (?:address|recipient)|unable to deliver|delivery$"
     r"|失败|失敗|无法|無法|退信|退回|エラー|不明|届け|配信不能|반송|недоставлен|не доставлено",
-    re.IGNORECASE,
+    _ANY_CASE,
 )
 _COPY = re.compile(
     r"^[-\s*>]*(?:copy of|this is a copy of|below this line is a copy|original (?:message"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .header_section import HeaderSection, read_header_section
 from .limits import DEPTH_MAX_COUNT, NESTED_MAIL_MAX_COUNT, PARTS_MAX_COUNT, LimitExceeded
@@ -88,7 +89,7 @@ def _read(octets: bytes, start: int, end: int, default_type: str, depth: int, wa
         raise LimitExceeded("parts")
     section, body_start = read_header_section(octets, start, end)
     media_type, parameters = _content_type(section, default_type)
-    encoding = unfolded(section.first("content-transfer-encoding") or b"").partition(";")[0].strip().lower()
+    encoding = _encoding_of(section.first("content-transfer-encoding") or b"")
     entity = Entity(section, octets, body_start, end, media_type, parameters, encoding, depth)
     entity.defects.extend(section.defects)
     if media_type.startswith("multipart/"):
@@ -96,6 +97,11 @@ def _read(octets: bytes, start: int, end: int, default_type: str, depth: int, wa
     elif media_type in MAIL_TYPES or media_type == "message/external-body":  # RFC 2046, 5.2.3: a phantom mail
         _read_nested(entity, walk)
     return entity
+
+
+@lru_cache(maxsize=256)
+def _encoding_of(body: bytes) -> str:
+    return unfolded(body).partition(";")[0].strip().lower()
 
 
 def _content_type(section: HeaderSection, default_type: str) -> tuple[str, dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from .limits import (
@@ -66,13 +67,13 @@ def read_header_section(octets: bytes, start: int = 0, end: int | None = None) -
     defects: list[str] = []
     position = start
     while position < end:
-        if (blank := _BLANK_LINE.match(octets, position, end)) is not None:
-            position = blank.end()
-            break
         match = _FIELD.match(octets, position, end)
         if match is not None:
-            fields.append(_field(match[1], match[2]))
+            fields.append(_field(*match.groups()))
             position = match.end()
+        elif (blank := _BLANK_LINE.match(octets, position, end)) is not None:
+            position = blank.end()
+            break
         else:
             line = _LINE.match(octets, position, end)
             assert line is not None  # it matches anything
@@ -94,5 +95,12 @@ def read_header_section(octets: bytes, start: int = 0, end: int | None = None) -
 def _field(name: bytes, body: bytes) -> Field:
     if len(body) > HEADER_FIELD_MAX_OCTETS:
         raise LimitExceeded("header-field-size")
+    text, key = _name_of(name)
+    return Field(text, key, body)
+
+
+@lru_cache(maxsize=1_024)
+def _name_of(name: bytes) -> tuple[str, str]:
+    """Return a field name as written and in lower case: the same few stand in every mail."""
     text = name.decode("ascii")
-    return Field(text, text.lower(), body)
+    return text, text.lower()

@@ -19,11 +19,25 @@ _TAGS = re.compile(  # text before it, name with its slash, attributes; or what 
 )
 _ATTRIBUTE = re.compile(r"([^\s=>/]++)(?:\s*+=\s*+(?:\"([^\"]*+)|'([^']*+)|([^\s>]*+)))?+")
 
-# What is never shown goes first, comments and raw text with it. A <head> may end at <body> too.
+
+# What is never shown goes first, comments and raw text with it. A <head> may end at <body> too. Cases are
+# spelled out, for an expression that ignores case is tried at every tag, letter by letter.
+def _any_case(name: str) -> str:
+    return "".join(f"[{letter}{letter.upper()}]" for letter in name)
+
+
+def _raw(name: str, *, or_before: str = "") -> str:
+    """Return an expression for an element up to its end tag, or up to (not with) another start tag."""
+    stop = rf"/{name}\b|{or_before}\b" if or_before else rf"/{name}\b"
+    return rf"{name}\b(?:[^<]++|<(?!{stop}))*+(?:</{name}\b[^>]*+>?)?"
+
+
+_RAW_NAMES = "script style title template noembed noframes iframe object svg math"
 _UNSEEN = re.compile(
-    r"<!--.*?(?:-->|\Z)|<head\b.*?(?:</head\b[^>]*+>?|(?=<body\b)|\Z)"
-    r"|<(script|style|title|template|noembed|noframes|iframe|object|svg|math)\b.*?(?:</\1\b[^>]*+>?|\Z)",
-    re.IGNORECASE | re.DOTALL,
+    r"<(?:!--(?:[^-]++|-(?!->))*+(?:-->)?|"
+    + _raw(_any_case("head"), or_before=_any_case("body"))
+    + "".join(f"|{_raw(_any_case(name))}" for name in _RAW_NAMES.split())
+    + ")"
 )
 # While blanks are still to be collapsed, those that are meant stand as control characters.
 _LINE_END, _PARAGRAPH_END, _KEPT_LINE_END, _KEPT_BLANK = "\x01", "\x02", "\x03", "\x04"
@@ -45,9 +59,10 @@ _VOID = "area base br col embed hr img input link meta param source track wbr"
 _IMPLIED_END = "p li td th tr dt dd option"  # their end tag may be left out: they say nothing of depth
 _INLINE = "a b i u strong em span font small big code center html body thead tbody tfoot"
 _FLAT = frozenset(f"{_VOID} {_IMPLIED_END}".split())
-_SPECIAL = frozenset(("a", "img", "pre"))
+_SPECIAL = frozenset(("a", "/a", "img", "/img", "pre", "/pre"))
+_HREF_FIRST = re.compile(r"\s++[hH][rR][eE][fF]=\"([^\"]*+)\"")
 
-_Effect = tuple[str, int, bool]  # what it puts into the text, how it nests, whether it needs a closer look
+_Effect = tuple[str, int, str]  # what it puts into the text, how it nests, its name if it needs a closer look
 
 
 def _effect_of(name: str) -> _Effect:
@@ -55,7 +70,7 @@ def _effect_of(name: str) -> _Effect:
     name = name.lower()
     bare = name.removeprefix("/")
     step = 0 if bare in _FLAT else -1 if name != bare else 1
-    return _SHOWN_AS.get(name, ""), step, bare in _SPECIAL
+    return _SHOWN_AS.get(name, ""), step, name if name in _SPECIAL else ""
 
 
 _EFFECTS = {
@@ -125,7 +140,7 @@ class _Reader:
             if not name:
                 out.append(sign)
                 continue
-            mark, step, is_special = _EFFECTS.get(name) or _effect_of(name)
+            mark, step, special = _EFFECTS.get(name) or _effect_of(name)
             if mark:
                 out.append(mark)
             if step < 0:
@@ -134,14 +149,17 @@ class _Reader:
                 depth += 1
                 if depth > deepest:
                     deepest = depth
-            if is_special:
-                self._take(name.lower(), attributes)
+            if special:
+                self._take(special, attributes)
         self._deepest = deepest
 
     def _take(self, name: str, attributes: str) -> None:
-        if name in ("a", "/a"):
+        if name == "/a":
             self._end_anchor()
-            href = "" if name == "/a" else attributes_of(attributes).get("href", "")
+        elif name == "a":
+            self._end_anchor()
+            first = _HREF_FIRST.match(attributes)
+            href = unescape(first[1]) if first else attributes_of(attributes).get("href", "")
             if href:
                 self._open_anchor = (href, len(self._out))
         elif name in ("pre", "/pre"):
@@ -176,12 +194,14 @@ def _shown(text: str) -> str:
     if "&" in text:
         text = unescape(text)
     text = _with_single_blanks(text)
-    for mark, line_end in ((_LINE_END, "\n"), (_PARAGRAPH_END, "\n\n"), (_KEPT_LINE_END, "\n")):
-        if mark in text:
-            text = line_end.join([piece.strip(" ") for piece in text.split(mark)])
-    while "\n\n\n" in text:
-        text = text.replace("\n\n\n", "\n\n")
-    text = text.replace(_KEPT_BLANK, " ")
+    text = text.replace(_PARAGRAPH_END, 2 * _LINE_END).replace(_KEPT_LINE_END, _LINE_END)
+    lines: list[str] = []
+    is_empty = False  # whether the line before is: of several empty lines one is shown
+    for line in [each.strip(" ") for each in text.split(_LINE_END)]:
+        if line or not is_empty:
+            lines.append(line)
+        is_empty = not line
+    text = "\n".join(lines).replace(_KEPT_BLANK, " ")
     return text if text.isascii() else text.translate(_UNSEEN_CHARACTERS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from mailchute.author import Author
 from mailchute.mail import MailObject
@@ -18,6 +18,12 @@ from .words import text_of, unfolded
 _MSG_ID = re.compile(r"<[^<>\s]{1,995}>")  # a line has at most 998 characters (RFC 5322, 2.1.1)
 _AUTHSERV_ID = re.compile(r'(?:\s|\([^()]*+\))*+"?([^\s;()"]++)')
 REFERENCES_MAX_COUNT = 200
+# A date as nearly all mails write it (RFC 5322, 3.3); mail-parser reads the rest, letter by letter.
+_PLAIN_DATE = re.compile(
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?([0-9]{1,2}) ([A-Z][a-z]{2}) (19[0-9]{2}|2[0-9]{3})"
+    r" ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-5][0-9])(?: \([A-Z]{1,5}\))?"
+)
+_MONTHS = {name: n for n, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 
 
 def message_of(
@@ -75,13 +81,29 @@ def _date(section: HeaderSection) -> datetime | None:
     body = section.first("date")
     if body is None:
         return None
+    text = unfolded(body)
+    plain = _PLAIN_DATE.fullmatch(text)
     try:
-        date: datetime | None = parse_mail_date(unfolded(body)).value
+        if plain is not None and (month := _MONTHS.get(plain[2])):
+            return _plain_date(plain, month)
+        date: datetime | None = parse_mail_date(text).value
     except (ValueError, OverflowError):
         return None
     if date is None:
         return None
     return date.replace(tzinfo=UTC) if date.utcoffset() is None else date
+
+
+def _plain_date(match: re.Match[str], month: int) -> datetime:
+    """Return the date in UTC. Raises ValueError, OverflowError: there is no such date."""
+    day, _, year, hour, minute, second, sign, hours, minutes = match.groups()
+    east = timedelta(hours=int(hours), minutes=int(minutes))
+    moment = datetime(int(year), month, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=UTC)
+    if second == "60":  # a leap second; 61 and more are none
+        moment += timedelta(seconds=1)
+    elif second > "60":
+        raise ValueError(second)
+    return moment - east if sign == "+" else moment + east
 
 
 def _recipient(mail: MailObject, named: tuple[Mailbox, ...]) -> Recipient:
@@ -92,11 +114,13 @@ def _recipient(mail: MailObject, named: tuple[Mailbox, ...]) -> Recipient:
 
 
 def _headers(section: HeaderSection, authserv_id: str) -> tuple[HeaderField, ...]:
-    fields = [(field, text_of(field.body)) for field in section.fields]
+    fields = [(name, key, text_of(body)) for name, key, body in section.fields]
     return tuple(
-        HeaderField(name=field.name, value=text)
-        for field, text in fields
-        if field.key != "authentication-results" or not _bears(text, authserv_id)
+        [
+            HeaderField(name=name, value=text)
+            for name, key, text in fields
+            if key != "authentication-results" or not _bears(text, authserv_id)
+        ]
     )
 
 

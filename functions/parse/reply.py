@@ -61,14 +61,15 @@ _SENT_FROM = re.compile(
 _DASH_NAME = re.compile(r"\s*(?:--|—|-)\s?[A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,3}\s*\Z")
 _MAILING_LIST = re.compile(r"_{20,}\s*\Z")
 
+_MAY_QUOTE = re.compile("[>:：]|--|__|のメール")  # a text without these quotes nothing
 _OWN, _QUOTED, _SIGNATURE = range(3)
 
 
 def split_reply(text: str) -> Reply | None:
     """Return the parts of this text, or None when all of it was written now."""
     lines = text.split("\n")
-    kinds = _kinds(lines)
-    _mark_signature(lines, kinds)
+    kinds = _kinds(lines) if _MAY_QUOTE.search(text) else [_OWN] * len(lines)
+    _mark_signature(lines, kinds, has_delimiter="--" in text or "__" in text)
     if all(kind == _OWN for kind in kinds):
         return None
     parts = ["\n".join(line for line, k in zip(lines, kinds, strict=True) if k == kind) for kind in range(3)]
@@ -140,9 +141,9 @@ def _is_quoted_soon(lines: list[str], index: int) -> bool:
     return any(line.lstrip().startswith(">") for line in following[:2])
 
 
-def _mark_signature(lines: list[str], kinds: list[int]) -> None:
+def _mark_signature(lines: list[str], kinds: list[int], *, has_delimiter: bool) -> None:
     """Mark the signature: from its delimiter on, or the last lines where they look like one."""
-    for index, line in enumerate(lines):
+    for index, line in enumerate(lines) if has_delimiter else ():
         if kinds[index] == _OWN and (line.rstrip() == "--" or line == "-- " or _MAILING_LIST.match(line)):
             _mark_until_quoted(kinds, index)
             return

@@ -10,7 +10,6 @@ from . import charset
 # The text may hold blanks and be empty: broken mailers write both. No "?" inside, so that every
 # character is looked at once.
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
-_FOLD = re.compile(rb"[\r\n]+")
 _BLANKS = " \t\r\n\x00"
 
 
@@ -21,9 +20,7 @@ def text_of(body: bytes) -> str:
 
 def unfolded(body: bytes) -> str:
     """Return a field body as one line of text (RFC 5322, 2.2.3), encoded words left as they are."""
-    body = body.removesuffix(b"\r")  # the line end's: most fields have no other
-    if b"\n" in body or b"\r" in body:
-        body = _FOLD.sub(b"", body)
+    body = body.translate(None, b"\r\n")
     if body.isascii() and b"\x1b" not in body:
         return body.decode("ascii").strip(_BLANKS)
     return charset.decode(body, None).text.strip(_BLANKS)  # RFC 6532 says UTF-8; not all keep to it
