@@ -112,12 +112,11 @@ async def run(mails: int, home: Path, port: int) -> None:
 
 
 async def _done(pipeline: Pipeline, publisher: Publisher, mails: int) -> None:
-    deliver, record, pull = (
-        pipeline.functions["deliver"],
-        pipeline.functions["record"],
-        pipeline.pulls[subjects.DELIVERY],
-    )
-    while deliver.value_count < mails or record.waiting_count or pull.in_hand_count:  # noqa: ASYNC110
+    deliver, record = pipeline.functions["deliver"], pipeline.functions["record"]
+    pulls = pipeline.pulls.values()
+    while (  # noqa: ASYNC110
+        deliver.value_count < mails or record.waiting_count or any(pull.in_hand_count for pull in pulls)
+    ):
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.2)
 

@@ -13,7 +13,7 @@ from mailchute.journal import Event
 from mailchute.mail import MailObject
 
 from connector.content import Contents
-from connector.delivery import Delivery
+from connector.delivery import Delivery, InHand
 from connector.journal import Journal
 from connector.told import delivery_dead, mail_dead
 
@@ -47,7 +47,7 @@ class Burial:
     async def of_delivery(
         self,
         owed: WebhookDelivery,
-        delivery: Delivery,
+        delivery: Delivery | InHand,
         *,
         reason: str,
         events: tuple[Event, ...] = (),

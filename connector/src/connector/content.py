@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
+from mailchute.delivery import WebhookDelivery
 from mailchute.errors import ContentUnavailable
 from mailchute.jetstream import Publisher
 from mailchute.mail import ContentRef
@@ -39,6 +41,13 @@ class Contents:
         if len(octets) <= min(REF_LIMIT_OCTETS, self._publisher.client.max_payload // 2):
             return octets
         return await write_object(self._publisher, name, octets)
+
+    async def light(self, owed: WebhookDelivery) -> WebhookDelivery:
+        """Return what a record may carry of it: a large payload becomes a reference. Raises: as fitted."""
+        if not isinstance(owed.payload, bytes):
+            return owed
+        payload = await self.fitted(owed.payload, name=owed.id)
+        return owed if payload is owed.payload else msgspec.structs.replace(owed, payload=payload)
 
     @asynccontextmanager
     async def resolved(self, content: bytes | ContentRef) -> AsyncIterator[bytes]:

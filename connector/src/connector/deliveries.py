@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 from mailchute import wire
@@ -17,7 +18,7 @@ from mailchute.eventlog import event_log
 from connector.attempt import Attempts, due_in_s, is_last_at
 from connector.burial import Burial
 from connector.content import Contents
-from connector.delivery import Delivery
+from connector.delivery import Delivery, InHand
 from connector.endpoint import WAIT_S, EndpointLoads
 from connector.erased import Erased
 from connector.journal import Journal
@@ -59,6 +60,25 @@ class Deliveries:
         """Make an attempt if one is due, and settle what comes of it."""
         await self._work(delivery, self._carry_retry)
 
+    async def attempt_at_once(self, owed: WebhookDelivery) -> None:
+        """
+        Make the first attempt of what is on no stream yet; return once it is settled, or on its lane.
+
+        Raises:
+            TransientError, PermanentError: It is not sure to be on any stream.
+        """
+        if owed.mail_id in self.erased:
+            return
+        in_hand = InHand(owed)
+        try:
+            await self._carry_fresh(owed, in_hand)
+        except TransientError as error:
+            # Whether it was POSTed is not known, as of what is handed out a second time.
+            log.warning("delivery-waits", delivery_id=owed.id, stage="deliver", reason=str(error))
+            await self._divert(owed, in_hand)
+        except PermanentError as error:
+            await self._bury(owed, in_hand, f"refused: {error}")
+
     async def _work(self, delivery: Delivery, carry: Carry) -> None:
         try:
             owed = wire.decode(delivery.body, WebhookDelivery)
@@ -80,7 +100,7 @@ class Deliveries:
         except PermanentError as error:
             await self._bury(owed, delivery, f"refused: {error}")
 
-    async def _carry_fresh(self, owed: WebhookDelivery, delivery: Delivery) -> None:
+    async def _carry_fresh(self, owed: WebhookDelivery, delivery: Delivery | InHand) -> None:
         load = self.endpoints.of(owed.endpoint_id)
         if (
             # Handed out before: whether it was POSTed is not known, and it holds up nobody twice.
@@ -104,7 +124,7 @@ class Deliveries:
             await self._divert(owed, delivery)
             return
         owed = msgspec.structs.replace(owed, first_attempt_at=outcome.started_at)
-        await self._settle(owed, delivery, outcome, self._to_lane)
+        await self._settle(owed, delivery, outcome, partial(self._divert, owed, delivery))
 
     async def _carry_retry(self, owed: WebhookDelivery, delivery: Delivery) -> None:
         due_s = self._due_s(owed)
@@ -124,7 +144,7 @@ class Deliveries:
                     outcome = await self.attempts.make(owed)
         finally:
             load.leave()
-        await self._settle(owed, delivery, outcome, self._stay_on_lane)
+        await self._settle(owed, delivery, outcome, partial(self._stay_on_lane, owed, delivery))
 
     def _due_s(self, owed: WebhookDelivery) -> float:
         """Return how long it is until the attempt after the one that it came here for."""
@@ -136,9 +156,9 @@ class Deliveries:
     async def _settle(
         self,
         owed: WebhookDelivery,
-        delivery: Delivery,
+        delivery: Delivery | InHand,
         outcome: AttemptOutcome,
-        again: Callable[[WebhookDelivery, Delivery, AttemptOutcome], Awaitable[None]],
+        again: Callable[[AttemptOutcome], Awaitable[None]],
     ) -> None:
         events = attempted(owed, outcome, self.gaps_s)
         load = self.endpoints.of(owed.endpoint_id)
@@ -160,10 +180,7 @@ class Deliveries:
             if not outcome.is_unsent and load.failed():
                 await self.lanes.pause(owed.endpoint_id, load.open_for_s)
             await self.journal.tell(*events)
-            await again(owed, delivery, outcome)
-
-    async def _to_lane(self, owed: WebhookDelivery, delivery: Delivery, outcome: AttemptOutcome) -> None:
-        await self._divert(owed, delivery, outcome)
+            await again(outcome)
 
     async def _stay_on_lane(self, owed: WebhookDelivery, delivery: Delivery, outcome: AttemptOutcome) -> None:
         if owed.first_attempt_at is None:
@@ -176,10 +193,10 @@ class Deliveries:
         await delivery.nak(due_s or NAK_SOON_S)
 
     async def _divert(
-        self, owed: WebhookDelivery, delivery: Delivery, outcome: AttemptOutcome | None = None
+        self, owed: WebhookDelivery, delivery: Delivery | InHand, outcome: AttemptOutcome | None = None
     ) -> None:
         try:
-            await self.lanes.divert(owed, outcome)
+            await self.lanes.divert(await self.contents.light(owed), outcome)
         except StreamFull:
             await self._bury(owed, delivery, "backlog-full")
         else:
@@ -188,15 +205,17 @@ class Deliveries:
     async def _bury(
         self,
         owed: WebhookDelivery,
-        delivery: Delivery,
+        delivery: Delivery | InHand,
         reason: str,
         outcome: AttemptOutcome | None = None,
     ) -> None:
         events = () if outcome is None else attempted(owed, outcome, self.gaps_s)
+        if isinstance(delivery, InHand):  # it is replayed from there as a record like any other
+            delivery = InHand(await self.contents.light(owed))
         await self.burial.of_delivery(owed, delivery, reason=reason, events=events)
         await delivery.ack()
 
-    async def _end(self, owed: WebhookDelivery, delivery: Delivery) -> None:
+    async def _end(self, owed: WebhookDelivery, delivery: Delivery | InHand) -> None:
         """Nothing more is to come of it: acknowledge, and give back what it referred to."""
         await delivery.ack()
         await self.contents.discard(owed.payload)

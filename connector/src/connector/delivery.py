@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Self
 
+from mailchute import subjects, wire
+from mailchute.delivery import WebhookDelivery
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -53,3 +55,24 @@ class Delivery:
         """Renew the lease."""
         if not self.is_settled:
             await self.client.publish(self.reply, b"+WPI")
+
+
+class InHand:
+    """
+    What is owed before it is on any stream: the one copy of it is in memory, its mail not yet acknowledged.
+
+    It is acknowledged with its mail, once it needs that no more.
+    """
+
+    subject = subjects.DELIVERY_FRESH
+    num_delivered = 1
+
+    def __init__(self, owed: WebhookDelivery) -> None:
+        self._owed = owed
+
+    @property
+    def body(self) -> bytes:
+        return wire.encode(self._owed)
+
+    async def ack(self) -> None:
+        """There is nothing of its own to acknowledge."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -41,7 +39,7 @@ class EndpointLoad:
         self._succeeded_at: float | None = None
         self._pause_s = PAUSE_MIN_S
         self._open_until = 0.0
-        self._waiting: deque[tuple[asyncio.Future[bool], bool]] = deque()
+        self._waiting: dict[asyncio.Future[bool], bool] = {}  # in their order: is it despite the breaker?
         self.pace = Pace(clock)
         self.forgiven_at = NEVER  # what failed before is due at once
 
@@ -84,7 +82,7 @@ class EndpointLoad:
             self.in_flight_count += 1
             return True
         place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((place, despite_breaker))
+        self._waiting[place] = despite_breaker
         try:
             async with asyncio.timeout(wait_s):
                 return await place
@@ -95,8 +93,7 @@ class EndpointLoad:
                 raise
             return False
         finally:
-            with contextlib.suppress(ValueError):
-                self._waiting.remove((place, despite_breaker))
+            self._waiting.pop(place, None)
 
     def leave(self) -> None:
         self.in_flight_count -= 1
@@ -121,7 +118,7 @@ class EndpointLoad:
             return False
         self._open_until = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, PAUSE_MAX_S)
-        for place, despite_breaker in self._waiting:
+        for place, despite_breaker in self._waiting.items():
             if not despite_breaker and not place.done():
                 place.set_result(False)
         return True
@@ -158,7 +155,8 @@ class EndpointLoad:
 
     def _admit(self) -> None:
         while self._waiting and self.in_flight_count < self.cap:
-            place, _ = self._waiting.popleft()
+            place = next(iter(self._waiting))
+            del self._waiting[place]
             if not place.done():
                 self.in_flight_count += 1
                 place.set_result(True)

@@ -40,13 +40,17 @@ class Journal:
 
     async def tell(self, *events: Event) -> None:
         """Return once the events are on the stream, or after GIVE_UP_S all the same."""
+        await self.note(*events).wait()
+
+    def note(self, *events: Event) -> asyncio.Event:
+        """Take the events along; what is returned is set once they are on the stream, or after GIVE_UP_S."""
         if self._batch is None:
             self._batch = _Batch(asyncio.get_running_loop().call_later(self.gather_s, self._write))
         batch = self._batch
         batch.events += events
         if len(batch.events) >= BATCH_MAX:
             self._write()
-        await batch.is_over.wait()
+        return batch.is_over
 
     async def flush(self) -> None:
         """Write what is gathered now, and wait for it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -15,7 +17,7 @@ from mailchute.parsed import ParseAnswer
 from connector.burial import Burial
 from connector.content import Contents
 from connector.delivery import Delivery
-from connector.fresh import Fresh
+from connector.first import FirstAttempts
 from connector.function import FunctionAway
 from connector.journal import Journal
 from connector.poison import Poison
@@ -38,14 +40,14 @@ class MailStage:
     def __init__(
         self,
         *,
-        fresh: Fresh,
+        first: FirstAttempts,
         contents: Contents,
         journal: Journal,
         burial: Burial,
         poison: Poison,
         reading: Reading,
     ) -> None:
-        self._fresh = fresh
+        self._first = first
         self._contents = contents
         self._journal = journal
         self._burial = burial
@@ -74,7 +76,13 @@ class MailStage:
     async def _work(self, mail: MailObject, delivery: Delivery) -> None:
         age_s = (datetime.now(UTC) - mail.received_at).total_seconds()
         try:
-            await self.carry(mail, delivery.body, delivery.sequence, is_last_try=age_s > FAILED_FOR_S)
+            await self.carry(
+                mail,
+                delivery.body,
+                delivery.sequence,
+                is_last_try=age_s > FAILED_FOR_S,
+                at_once=delivery.num_delivered == 1,
+            )
         except FunctionAway:
             await delivery.nak(NAK_SOON_S)
         except TransientError as error:
@@ -103,15 +111,17 @@ class MailStage:
         run: str = "0",
         endpoint_id: str | None = None,
         is_last_try: bool = False,
+        at_once: bool = False,
     ) -> None:
         """
-        Scan, parse, publish what is owed, and journal it.
+        Scan, parse, settle or publish what is owed, and journal it.
 
         Args:
             record: The mail object as it lies on MAIL.
             run: "0", or the id of the replay: new work with ids of its own.
             endpoint_id: Only this endpoint; None for all of the alias's.
             is_last_try: What fails now is worked on without the function that fails.
+            at_once: No other connector can have come as far with it: first attempts may begin now.
 
         Raises:
             TransientError: Again later; nothing that was published until here does harm.
@@ -128,46 +138,57 @@ class MailStage:
             if run == "0":
                 await self._journal.tell(accepted(mail, sequence))
             return
-        endpoint_ids: tuple[str, ...] = ()
         if mail.answered_by is not None and run == "0":
             # What its client waited for was decided then: another look at the DNS decides nothing anew.
             parsed = msgspec.structs.replace(parsed, decision="deliver")
-        if parsed.decision == "deliver":
-            endpoint_ids = await self._publish(mail, parsed, sequence, run, endpoint_id)
-        events = [carried_on(mail, parsed, run, endpoint_ids)]
+        owed = _owed(mail, parsed, sequence, run, endpoint_id) if parsed.decision == "deliver" else []
+        events = [carried_on(mail, parsed, run, tuple(each.endpoint_id for each in owed))]
         if run == "0":
             events.insert(0, accepted(mail, sequence))
-        await self._journal.tell(*events)
-
-    async def _publish(
-        self, mail: MailObject, parsed: ParseAnswer, sequence: int, run: str, only: str | None
-    ) -> tuple[str, ...]:
-        only = only or parsed.endpoint_id  # a replay to one endpoint goes there, whatever the rules say
-        endpoints = [each for each in mail.alias.endpoints if only is None or each.id == only]
-        if run == "0":
-            endpoints = [each for each in endpoints if each.id != mail.answered_by]
-        for endpoint in endpoints:
-            delivery_id = delivery_id_of(mail.id, endpoint.id, run)
-            owed = WebhookDelivery(
-                id=delivery_id,
-                run=run,
-                mail_id=mail.id,
-                account_id=mail.alias.account_id,
-                domain_id=mail.alias.domain_id,
-                alias_id=mail.alias.alias_id,
-                endpoint_id=endpoint.id,
-                format=endpoint.format,
-                payload=await self._contents.fitted(parsed.payload, name=delivery_id),
-                mail_stream=subjects.MAIL,
-                mail_sequence=sequence,
-                tags=parsed.tags,
-                spam_score=parsed.spam_score,
-                created_at=datetime.now(UTC),
-                needs_raw="raw" in endpoint.include,
-            )
-            await self._fresh.publish(wire.encode(owed), subjects.fresh_id_of(mail.id, endpoint.id, run))
-        return tuple(endpoint.id for endpoint in endpoints)
+        told = self._journal.note(*events)
+        if len(owed) == 1:
+            await self._first.owe(owed[0], at_once=at_once)
+        else:
+            await _all(self._first.owe(each, at_once=at_once) for each in owed)
+        await told.wait()
 
     async def _bury(self, delivery: Delivery, mail: MailObject, stage: str, reason: str) -> None:
         await self._burial.of_mail(mail, delivery.body, stage=stage, reason=reason, run="0")
         await delivery.ack()
+
+
+def _owed(
+    mail: MailObject, parsed: ParseAnswer, sequence: int, run: str, only: str | None
+) -> list[WebhookDelivery]:
+    """Return a delivery for each endpoint that is to have this mail."""
+    only = only or parsed.endpoint_id  # a replay to one endpoint goes there, whatever the rules say
+    endpoints = [each for each in mail.alias.endpoints if only is None or each.id == only]
+    if run == "0":
+        endpoints = [each for each in endpoints if each.id != mail.answered_by]
+    return [
+        WebhookDelivery(
+            id=delivery_id_of(mail.id, endpoint.id, run),
+            run=run,
+            mail_id=mail.id,
+            account_id=mail.alias.account_id,
+            domain_id=mail.alias.domain_id,
+            alias_id=mail.alias.alias_id,
+            endpoint_id=endpoint.id,
+            format=endpoint.format,
+            payload=parsed.payload,
+            mail_stream=subjects.MAIL,
+            mail_sequence=sequence,
+            tags=parsed.tags,
+            spam_score=parsed.spam_score,
+            created_at=datetime.now(UTC),
+            needs_raw="raw" in endpoint.include,
+        )
+        for endpoint in endpoints
+    ]
+
+
+async def _all(works: Iterable[Awaitable[None]]) -> None:
+    """Return once all have ended. Raises: what one of them raised."""
+    for failure in await asyncio.gather(*works, return_exceptions=True):
+        if failure is not None:
+            raise failure

@@ -23,6 +23,7 @@ from connector.delivery import Delivery
 from connector.endpoint import EndpointLoads
 from connector.erased import Erased
 from connector.expiry import Expiry
+from connector.first import FirstAttempts
 from connector.fresh import Fresh
 from connector.function import Function
 from connector.journal import Journal
@@ -56,7 +57,7 @@ DRAIN_S = 10.0
 class _Row:
     stream: str
     durable: str
-    slots: int
+    slots: Callable[[], int]
     work: Callable[[Delivery], Awaitable[None]]
     gates: tuple[asyncio.Event, ...]
 
@@ -99,8 +100,10 @@ class Pipeline:
             gaps_s=settings.gaps_s,
             lane_slots=asyncio.Semaphore(LANE_SLOTS),
         )
+        fresh = Fresh(self.publisher, lambda: self.pulls[subjects.MAIL].in_hand_count)
+        first = FirstAttempts(deliveries, fresh, self.contents, deliver, self.journal)
         mail = MailStage(
-            fresh=Fresh(self.publisher, lambda: self.pulls[subjects.MAIL].in_hand_count),
+            first=first,
             contents=self.contents,
             journal=self.journal,
             burial=self.burial,
@@ -128,21 +131,21 @@ class Pipeline:
             _Row(
                 subjects.MAIL,
                 MAIL_DURABLE,
-                MAIL_SLOTS,
+                lambda: MAIL_SLOTS + first.count,
                 mail.work,
                 (scan.is_there, parse.is_there, is_writing),
             ),
             _Row(
                 subjects.DELIVERY,
                 DELIVERY_DURABLE,
-                FRESH_SLOTS,
+                lambda: FRESH_SLOTS - first.count,
                 deliveries.work_fresh,
                 (deliver.is_there, is_writing),
             ),
             _Row(
                 subjects.JOURNAL,
                 JOURNAL_DURABLE,
-                JOURNAL_SLOTS,
+                lambda: JOURNAL_SLOTS,
                 RecordStage(record, self.burial).work,
                 (record.is_there,),
             ),
@@ -152,7 +155,7 @@ class Pipeline:
                 client,
                 row.stream,
                 row.durable,
-                slots=lambda row=row: row.slots,  # type: ignore[misc]
+                slots=row.slots,
                 work=row.work,
                 gates=row.gates,
                 ack_wait_s=settings.ack_wait_s,

@@ -17,10 +17,11 @@ from typing import Any
 import aiohttp
 import msgspec
 from aiohttp import web
+from connector.consumers import assert_consumer, consumer_config, remove_consumer
 from connector.leaks import states
 from connector.pipeline import Pipeline
 from connector.settings import FUNCTIONS, Settings
-from connector.streams import assert_streams
+from connector.streams import MAIL_DURABLE, assert_streams
 from mailchute import subjects, wire
 from mailchute.alias import AliasSnapshot, EndpointSnapshot
 from mailchute.dead import DeadRecord
@@ -199,11 +200,21 @@ class House:
         )
         return receipt.sequence
 
-    async def count(self, stream: str) -> int:
+    async def info(self, stream: str) -> dict[str, Any]:
         answer = await request_api(self.publisher.client, f"STREAM.INFO.{stream}", {})
         assert answer is not None
-        count: int = answer["state"]["messages"]
+        return answer
+
+    async def count(self, stream: str) -> int:
+        count: int = (await self.info(stream))["state"]["messages"]
         return count
+
+    async def forget_acks(self) -> None:
+        """Make MAIL's consumer anew, so that every mail is handed out for the first time once more."""
+        client = self.publisher.client
+        await remove_consumer(client, subjects.MAIL, MAIL_DURABLE)
+        config = consumer_config(MAIL_DURABLE, ack_wait_s=self.settings.ack_wait_s)
+        await assert_consumer(client, subjects.MAIL, config)
 
     async def dead(self) -> list[DeadRecord]:
         stored = await read_run(self.publisher.client, subjects.DEAD, "dead.*", from_sequence=1, count=1_000)
@@ -218,11 +229,15 @@ class House:
 
     async def is_quiet(self) -> bool:
         """Whether nothing is on its way: every work queue is empty, and MAIL is worked off."""
-        client = self.publisher.client
         for stream in (subjects.DELIVERY, subjects.RETRY, subjects.JOURNAL):
             if await self.count(stream):
                 return False
-        answer = await request_api(client, f"CONSUMER.INFO.{subjects.MAIL}.mail", {})
+        return await self.is_worked_off()
+
+    async def is_worked_off(self) -> bool:
+        """Whether every mail on MAIL is acknowledged."""
+        client = self.publisher.client
+        answer = await request_api(client, f"CONSUMER.INFO.{subjects.MAIL}.{MAIL_DURABLE}", {})
         assert answer is not None
         return not answer["num_pending"] and not answer["num_ack_pending"]
 
