@@ -12,6 +12,7 @@ COMMANDS = {  # name → module:attribute, in the order of the help text
     "up": "mailchute_cli.up:up",
     "send": "mailchute_cli.send:send",
     "demo": "mailchute_cli.demo:demo",
+    "listen": "mailchute_cli.listen:listen",
     "explain": "mailchute_cli.explain:explain",
     "routes": "mailchute_cli.routes:routes",
     "domains": "mailchute_cli.domains:domains",
@@ -22,6 +23,8 @@ COMMANDS = {  # name → module:attribute, in the order of the help text
     "kick": "mailchute_cli.orders:kick",
     "spam": "mailchute_cli.spam:spam",
     "keys": "mailchute_cli.keys:keys",
+    "accounts": "mailchute_cli.accounts:accounts",
+    "plans": "mailchute_cli.plans:plans",
     "migrate": "mailchute_cli.migrate:migrate",
     "reseal": "mailchute_cli.reseal:reseal",
 }

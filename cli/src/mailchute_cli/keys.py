@@ -9,8 +9,9 @@ import click
 from mailchute.errors import BadSetting
 from mailchute.store import audit
 from mailchute.store import keys as store
-from mailchute.store.accounts import ensure_account
+from mailchute.store.accounts import DEFAULT_ACCOUNT, ensure_account
 
+from .accounts import account_of
 from .control import on_installation, opened
 from .table import AS_JSON, show, show_json
 
@@ -29,13 +30,15 @@ def keys() -> None:
     type=click.Choice(store.SCOPES),
     help="What it may; several times. Without it: everything.",
 )
+@click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Whose key it is.")
 @AS_JSON
 @on_installation
-def create(name: str, scopes: tuple[str, ...], as_json: bool, data: Path | None) -> None:
+def create(name: str, scopes: tuple[str, ...], account: str, as_json: bool, data: Path | None) -> None:
     """Make a key and show it; it is not to be had again."""
     now = datetime.now(UTC)
     with opened(data) as control, control.database.write() as connection:
-        account_id = ensure_account(connection, now=now)
+        is_default = account == DEFAULT_ACCOUNT
+        account_id = ensure_account(connection, now=now) if is_default else account_of(connection, account)
         try:
             made, text = store.create(
                 connection, account_id=account_id, name=name, now=now, scopes=scopes or store.SCOPES

@@ -69,3 +69,5 @@ class AliasSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     retention_s: int = RETENTION_S
     captures: tuple[str, ...] = ()  # what the pattern's groups (or *, ?) stood for; () for no pattern
     requires_tls: bool = False  # of its domain: no mail over a session in clear
+    has_storage: bool = True  # False: its plan has none, what is too large to be inline is left out
+    storage_connection_id: str | None = None  # its account's own bucket; None: the installation's

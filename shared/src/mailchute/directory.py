@@ -24,8 +24,11 @@ from mailchute.endpoint import Endpoint
 from mailchute.envelope import Path
 from mailchute.errors import DatabaseUnavailable, DirectoryUnavailable, SecretUnreadable
 from mailchute.installation import open_sealer
+from mailchute.sealed_endpoint import endpoint_of
 from mailchute.sealing import Keyring, Sealer
+from mailchute.settings import S3Settings
 from mailchute.standing import Standing, standing_of
+from mailchute.storage_connection import connection_of
 
 FRESH_S = 10.0
 STALE_S = 3_600.0  # how old an alias may be while the database is away
@@ -63,6 +66,7 @@ class Directory:
         self._aliases: _Cache[Path, AliasSnapshot] = _Cache(clock)
         self._endpoints: _Cache[str, Endpoint] = _Cache(clock)
         self._domains: _Cache[str, bool] = _Cache(clock)
+        self._connections: _Cache[str, S3Settings] = _Cache(clock)
         self._standings: _Cache[str, Standing] = _Cache(clock)
         self._sealer: Sealer | None = None
         self._away_until = float("-inf")
@@ -126,13 +130,12 @@ class Directory:
             SecretUnreadable: The master key is another, or the row was tampered with.
         """
         known = self._endpoints.get(endpoint_id, FRESH_S)
-        if known is not None:
+        # One that takes no mail is asked about each time: enabled or verified, it is to get it at once.
+        if known is not None and not (known.is_disabled or known.is_deleted or known.is_unverified):
             return known
         try:
             found = self._read(
-                lambda connection: lookup.endpoint_of(
-                    connection, endpoint_id, self._opened(connection), self._now()
-                )
+                lambda connection: endpoint_of(connection, endpoint_id, self._opened(connection), self._now())
             )
         except DatabaseUnavailable as error:
             known = self._endpoints.get(endpoint_id, float("inf"))
@@ -140,6 +143,29 @@ class Directory:
                 raise DirectoryUnavailable(str(error)) from error
             return known
         self._endpoints.put(endpoint_id, found)
+        return found
+
+    def connection(self, connection_id: str) -> S3Settings | None:
+        """
+        Return an account's own bucket with its keys opened; None when it was taken away.
+
+        Raises:
+            DirectoryUnavailable: The database is away and no answer is known.
+            SecretUnreadable: The master key is another, or the row was tampered with.
+        """
+        known = self._connections.get(connection_id, FRESH_S)
+        if known is not None:
+            return known
+        try:
+            found = self._read(
+                lambda connection: connection_of(connection, connection_id, self._opened(connection))
+            )
+        except DatabaseUnavailable as error:
+            known = self._connections.get(connection_id, float("inf"))
+            if known is None:
+                raise DirectoryUnavailable(str(error)) from error
+            return known
+        self._connections.put(connection_id, found)
         return found
 
     def serves(self, domain: str) -> bool:

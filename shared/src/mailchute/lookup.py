@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -11,12 +10,11 @@ import re2
 import sqlalchemy as sa
 
 from mailchute.alias import AliasSnapshot, EndpointSnapshot
-from mailchute.endpoint import Endpoint
 from mailchute.envelope import Path
 from mailchute.kept_rules import rules_for
 from mailchute.names import parents_of, spellings_of
-from mailchute.sealing import Place, Sealer
-from mailchute.tables import account, alias, domain, endpoint
+from mailchute.plans import allows
+from mailchute.tables import account, alias, domain, endpoint, plan
 
 LABELS_MAX = 16  # of a forward-path's domain that are tried as wildcards
 
@@ -97,53 +95,6 @@ def serves(connection: sa.Connection, name: str) -> bool:
     return connection.execute(_SERVES, {"domains": domain_candidates(name)}).first() is not None
 
 
-def endpoint_of(
-    connection: sa.Connection, endpoint_id: str, sealer: Sealer, now: datetime
-) -> Endpoint | None:
-    """
-    Return the endpoint, its secrets opened; None when there never was one.
-
-    Raises:
-        SecretUnreadable: A secret does not open.
-    """
-    row = connection.execute(_ENDPOINT, {"id": _storable(endpoint_id)}).first()
-    if row is None:
-        return None
-
-    def opened(column: str) -> str | None:
-        sealed = getattr(row, column)
-        return None if sealed is None else sealer.open(bytes(sealed), place_of(row, column))
-
-    secrets = [opened("secret")]
-    if row.previous_secret_until is not None and row.previous_secret_until > now:
-        secrets.append(opened("previous_secret"))
-    headers = opened("headers")
-    return Endpoint(
-        id=row.id,
-        account_id=row.account_id,
-        url=row.url,
-        secrets=tuple(secret for secret in secrets if secret is not None),
-        format=row.format,
-        include=tuple(row.include),
-        headers=msgspec.json.decode(headers, type=tuple[tuple[str, str], ...]) if headers else (),
-        basic_auth=opened("basic_auth"),
-        signing_key=opened("signing_key"),
-        body_limit_octets=row.body_limit_octets,
-        is_disabled=row.disabled_at is not None,
-        disabled_reason=row.disabled_reason,
-        is_deleted=row.deleted_at is not None,
-        signs_v1a=row.signs_v1a,
-        client_certificate=opened("client_certificate"),
-        rate_per_s=row.rate_per_s,
-        is_unverified=row.wants_challenge and row.verified_at is None,
-    )
-
-
-def place_of(row: Any, column: str) -> Place:
-    """Return where a sealed column of this endpoint's row stands."""
-    return Place(table="endpoint", column=column, row_id=row.id, account_id=row.account_id)
-
-
 def _snapshot(
     connection: sa.Connection, row: Any, *, tag: str | None, captures: tuple[str, ...]
 ) -> AliasSnapshot:
@@ -162,11 +113,14 @@ def _snapshot(
         mode=row.mode,
         inline_limit_octets=row.inline_limit_octets,
         body_limit_octets=row.body_limit_octets,
-        spam_enabled=row.spam_enabled,
+        # Product text 2: system aliases "do not include spam analysis".
+        spam_enabled=row.spam_enabled and not row.is_managed and allows(row.permissions, "spam.analysis"),
         spam_threshold=row.spam_threshold,
         retention_s=row.retention_s,
         captures=captures,
         requires_tls=row.requires_tls,
+        has_storage=allows(row.permissions, "storage.s3"),
+        storage_connection_id=row.storage_connection_id,
     )
 
 
@@ -195,8 +149,11 @@ _CANDIDATES = (
         domain.c.id.label("domain_id"),
         domain.c.name.label("domain"),
         domain.c.requires_tls,
+        domain.c.is_managed,
         account.c.id.label("account_id"),
         account.c.retention_s,
+        account.c.storage_connection_id,
+        plan.c.permissions,
         alias.c.id.label("alias_id"),
         alias.c.name,
         alias.c.kind,
@@ -210,6 +167,7 @@ _CANDIDATES = (
     )
     .select_from(domain)
     .join(account, account.c.id == domain.c.account_id)
+    .outerjoin(plan, plan.c.name == account.c.plan_name)
     # Outer: a domain that serves a name itself hides the wildcard above it, whatever its aliases are.
     .outerjoin(
         alias,
@@ -229,7 +187,6 @@ _ENDPOINTS = (
     .where(endpoint.c.alias_id == sa.bindparam("alias_id"), endpoint.c.deleted_at.is_(None))
     .order_by(endpoint.c.position, endpoint.c.id)
 )
-_ENDPOINT = sa.select(endpoint).where(endpoint.c.id == sa.bindparam("id"))
 _SERVES = (
     sa.select(alias.c.id)
     .join(domain, domain.c.id == alias.c.domain_id)

@@ -7,6 +7,7 @@ here: a plan is set by who runs the installation (`mailchute accounts set-plan`)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -22,6 +23,11 @@ Permission = Literal[
     "retention.custom",  # without it the retention is the plan's
     "compliance.data_residency",  # product text 3
 ]
+
+
+def allows(permissions: Iterable[str] | None, permission: Permission) -> bool:
+    """Return whether a plan with these permissions allows it; None is no plan, which allows everything."""
+    return permissions is None or permission in permissions
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -258,6 +258,22 @@ def test_an_endpoint_comes_with_its_secrets_opened_and_its_state(
     assert (found.is_disabled, found.disabled_reason, found.is_deleted) == (True, "gone", True)
 
 
+def test_an_endpoint_that_is_enabled_or_verified_gets_its_mail_at_once(
+    rows: Rows, directory: Directory
+) -> None:
+    rows.domain("inbox.test")
+    rows.alias("support", "inbox.test")
+    states = {"is_disabled": {"disabled_at": NOW}, "is_unverified": {"wants_challenge": True}}
+    for name, holding in states.items():
+        plain = {"disabled_at": None, "verified_at": None}
+        rows.change(sa.update(tables.endpoint).values(plain | holding))
+        fresh = Directory(rows.url, keyring=KEYRING)
+        assert getattr(fresh.endpoint("end_1"), name)
+        rows.change(sa.update(tables.endpoint).values(disabled_at=None, verified_at=NOW))
+        assert not getattr(fresh.endpoint("end_1"), name)
+        fresh.close()
+
+
 def test_two_secrets_sign_until_the_older_ones_time_is_over(rows: Rows) -> None:
     rows.domain("inbox.test")
     rows.alias("support", "inbox.test")

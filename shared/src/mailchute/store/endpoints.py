@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from mailchute.lookup import place_of
+from mailchute.sealed_endpoint import place_of
 from mailchute.sealing import Place, Sealer
 from mailchute.signing import new_secret
 from mailchute.store import account_events

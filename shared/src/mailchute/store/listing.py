@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from mailchute.lookup import place_of
+from mailchute.sealed_endpoint import place_of
 from mailchute.sealing import Sealer
 from mailchute.tables import alias, domain, endpoint
 
