@@ -30,8 +30,12 @@ from tests.servers.dns import DnsServer
 ROOT = Path(__file__).parents[1]
 THRESHOLD = 5.0
 LEAST_AUC = 0.97
+REACHABLE = {"MX": ["10 mx.example.org"], "TTL": 86_400}  # of any name: most senders' domains are gone by now
 KEPT_FIELDS = (b"subject", b"from", b"content-type", b"content-transfer-encoding", b"mime-version")
-SAME_FIELDS = b"Message-ID: <1@example.org>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nTo: a@inbox.test\r\n"
+SAME_FIELDS = (  # subjects that begin with "Re:" stay, so all mails answer one
+    b"Message-ID: <1@example.org>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nTo: a@inbox.test\r\n"
+    b"In-Reply-To: <0@example.org>\r\n"
+)
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:(?:[^\r\n]|\r?\n[ \t])*(?:\r?\n|\Z)", re.MULTILINE)
 
 
@@ -68,6 +72,7 @@ def without_telling_fields(content: bytes) -> bytes:
 
 def scored(ham: Sequence[bytes], spam: Sequence[bytes], model: Path | None, dns: DnsServer) -> list[Scored]:
     """Return what the engine makes of these mails."""
+    dns.zone["*"] = REACHABLE
     settings = Settings(
         dns=DnsSettings(host=dns.host, port=dns.port), authserv_id="bench.example", model_file=model
     )
@@ -111,13 +116,15 @@ def tpr_at(results: Sequence[Scored], fpr: float) -> float:
     return sum(score > bar for score in spam) / len(spam)
 
 
-def calibration(results: Sequence[Scored]) -> list[tuple[str, int, float]]:
-    """Return, for each tenth of the probability, how many mails have it and what share is spam."""
+def calibration(results: Sequence[Scored]) -> list[tuple[str, int, float, float]]:
+    """Return for each tenth of the probability: how many mails, what it says, what share is spam."""
     rows = []
     for tenth in range(10):
         inside = [r for r in results if min(int(r.probability * 10), 9) == tenth]
-        share = sum(r.is_spam for r in inside) / len(inside) if inside else float("nan")
-        rows.append((f"{tenth / 10:.1f}-{(tenth + 1) / 10:.1f}", len(inside), share))
+        if inside:
+            said = sum(r.probability for r in inside) / len(inside)
+            share = sum(r.is_spam for r in inside) / len(inside)
+            rows.append((f"{tenth / 10:.1f}-{(tenth + 1) / 10:.1f}", len(inside), said, share))
     return rows
 
 
@@ -132,7 +139,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     print(
         f"{'mails':24} {'engine':10} {'AUC':>7} {'TPR@0.1%':>9} {'TPR@1%':>7} {'>=5 spam':>9} {'>=5 ham':>8}"
     )
-    dns, least, last = DnsServer(), 1.0, []
+    dns, least, last = DnsServer(), 1.0, dict[str, list[Scored]]()
     with tempfile.TemporaryDirectory() as folder:
         for name, change in (
             ("as they came", lambda c: c),
@@ -144,12 +151,14 @@ def main(arguments: Sequence[str] = ()) -> int:
             for engine, file in (("untrained", None), ("trained", model)):
                 results = scored(hams[1::2], spams[1::2], file, dns)
                 print(f"{name:24} {engine:10} {_figures(results)}")
-                if file is not None:
-                    least, last = min(least, auc(results)), results
+                last[engine] = results
+            least = min(least, auc(last["trained"]))
     dns.stop()
-    print("\ncalibration of the trained engine, without telling fields (probability: mails, share of spam)")
-    for label, count, share in calibration(last):
-        print(f"  {label}  {count:5}  {share:6.1%}" if count else f"  {label}      0")
+    print("\ncalibration without telling fields: the tenth, how many mails, what is said, what share is spam")
+    for engine, results in last.items():
+        print(f"  {engine}")
+        for label, count, said, share in calibration(results):
+            print(f"    {label}  {count:5}  {said:6.1%}  {share:6.1%}")
     return 0 if least >= LEAST_AUC else 1
 
 

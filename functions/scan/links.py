@@ -27,6 +27,7 @@ _ANCHOR = re.compile(
 )
 # Most URLs are so plain that every reader sees the same host; urlsplit reads the rest, in ten times the time.
 _PLAIN = re.compile(r"[hH][tT][tT][pP][sS]?://([A-Za-z0-9._-]++)(?::[0-9]++)?(?=[/?#]|\Z)")
+_DISGUISED = re.compile(r"https?://[^/?#]*(?:@|:(?!80(?![0-9])|443(?![0-9]))[0-9])")
 _SHOWN_HOST = re.compile(
     r"(?:https?://)?((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?:[/:?#]\S*)?", re.IGNORECASE
 )
@@ -45,6 +46,7 @@ class Links:
     shortened: list[str] = field(default_factory=list)
     raw_ips: list[str] = field(default_factory=list)
     punycode: list[str] = field(default_factory=list)
+    disguised: list[str] = field(default_factory=list)  # URLs with a user or another port about their host
 
 
 def links_of(text: str, html: str, *, known: Collection[str] = ()) -> Links:
@@ -57,6 +59,7 @@ def links_of(text: str, html: str, *, known: Collection[str] = ()) -> Links:
     found = Links()
     found.urls = list(dict.fromkeys(itertools.islice(_urls_in(text, html), LINKS_MAX_COUNT)))
     found.hosts = list(dict.fromkeys(host for host in map(host_of, found.urls) if host))
+    found.disguised = [url for url in found.urls if _DISGUISED.match(url)]
     for href, inner in _ANCHOR.findall(html)[:LINKS_MAX_COUNT]:
         shown = _SHOWN_HOST.fullmatch(_TAG.sub("", inner).strip())
         host = host_of(href)

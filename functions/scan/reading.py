@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
+from html import unescape
 
 from mailchute.encoded_words import decode_words
 from mailchute.parts import Parts, parts_of
@@ -15,7 +17,12 @@ from .links import Links, links_of
 from .message import Message
 
 TEXT_MAX_CHARS = 64 * 1024
+LETTERS_MIN_COUNT = 150  # that say something about how a text is written
+
+_CAPITALS = string.ascii_uppercase.encode()
+_LETTERS = string.ascii_letters.encode()
 _TAG = re.compile(r"<[^>]{0,2000}>")
+_STYLE = re.compile(r"<(/?)(style|script)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,9 +41,17 @@ class Reading:
 
     @cached_property
     def text(self) -> str:
-        """The plain text, or the HTML without its tags where there is none."""
+        """The plain text, or what the HTML shows where there is none."""
         plain = "\n".join(self.parts.text)[:TEXT_MAX_CHARS]
-        return plain if plain.strip() else _TAG.sub(" ", self.html)
+        return plain if plain.strip() else unescape(_TAG.sub(" ", _without_styles(self.html)))
+
+    @cached_property
+    def capitals_share(self) -> float:
+        """The share of the text's letters a-z that are capitals; 0 of a text too short to tell."""
+        octets = self.text.encode("ascii", "ignore")
+        capital_count = len(octets) - len(octets.translate(None, _CAPITALS))
+        letter_count = len(octets) - len(octets.translate(None, _LETTERS))
+        return capital_count / letter_count if letter_count >= LETTERS_MIN_COUNT else 0.0
 
     @cached_property
     def subject(self) -> str:
@@ -60,3 +75,17 @@ class Reading:
     @cached_property
     def files(self) -> FileFacts:
         return file_facts(self.parts.files)
+
+
+def _without_styles(page: str) -> str:
+    """Return a page without its style sheets and programs; one that is never closed stays."""
+    shown: list[str] = []
+    at, inside = 0, ""
+    for match in _STYLE.finditer(page):
+        tag = match[2].lower()
+        if not inside and not match[1]:
+            shown.append(page[at : match.start()])
+            at, inside = match.start(), tag
+        elif inside == tag and match[1]:
+            at, inside = match.start(), ""
+    return "".join((*shown, page[at:]))

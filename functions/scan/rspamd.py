@@ -7,7 +7,7 @@ import urllib3
 from mailchute.eventlog import event_log
 from mailchute.verdicts import Spam, Symbol
 
-from .builtin import verdict_of
+from .builtin import FOREIGN, verdict_of
 from .message import Message
 
 ANSWER_MAX_OCTETS = 4 * 1024 * 1024
@@ -73,7 +73,9 @@ class Rspamd:
             Symbol(name=name, score=round(symbol.score, 3), description=symbol.description or "")
             for name, symbol in reply.symbols.items()
         )
-        return verdict_of(symbols, reply.score, threshold, engine="rspamd", action=reply.action)
+        return verdict_of(
+            symbols, reply.score, threshold, engine="rspamd", action=reply.action, curve=FOREIGN
+        )
 
 
 def _is_plain(value: str) -> bool:

@@ -39,13 +39,17 @@ SPAM_FACTS: Mapping[str, type] = {
     # what it looks like
     "header.*": _TEXT,
     "subject": _TEXT,
+    "subject.unencoded": _CLAIM,  # it holds characters that a field may not (RFC 5322, 2.2)
     "reply_to.differs": _CLAIM,  # answers would go to another domain than the author's
     "size": _NUMBER,  # octets
     "parts.count": _NUMBER,
     # what it says
     "text": _TEXT,  # of text/plain parts, else of HTML without its tags
+    "text.length": _NUMBER,  # characters, without the white space around them
+    "text.capitals": _NUMBER,  # the share of its letters a-z that are capitals; 0 of a short text
     "html": _TEXT,
     "html.only": _CLAIM,
+    "html.images": _NUMBER,
     "bayes.probability": _NUMBER,  # of the trained classifier; nothing when there is none
     "burst.count": _NUMBER,  # mails of this very text to this domain in ten minutes
     # where it leads
@@ -56,6 +60,7 @@ SPAM_FACTS: Mapping[str, type] = {
     "links.shortened": _NUMBER,
     "links.raw_ip": _NUMBER,
     "links.punycode": _NUMBER,
+    "links.disguised": _NUMBER,  # … name a user or another port before or behind their host
     "links.phishing": _NUMBER,  # … stand on the list of phishing pages
     "links.phishing_host": _NUMBER,  # … have a host that has a page on that list
     # what is attached
@@ -144,11 +149,15 @@ def _content_facts(reading: Reading) -> dict[str, Any]:
     parts, links, files = reading.parts, reading.links, reading.files
     return {
         "subject": reading.subject or None,
+        "subject.unencoded": any(not value.isascii() for value in reading.message.values(b"subject")),
         "size": float(len(reading.message.content)),
         "parts.count": float(parts.count),
         "text": reading.text,
+        "text.length": float(len(reading.text.strip())),
+        "text.capitals": reading.capitals_share,
         "html": reading.html,
         "html.only": bool(parts.html) and not any(t.strip() for t in parts.text),
+        "html.images": float(reading.html.count("<img") + reading.html.count("<IMG")),
         "links.count": float(len(links.urls)),
         "links.domains": tuple(links.hosts),
         "links.mismatched": float(len(links.mismatched)),
@@ -156,6 +165,7 @@ def _content_facts(reading: Reading) -> dict[str, Any]:
         "links.shortened": float(len(links.shortened)),
         "links.raw_ip": float(len(links.raw_ips)),
         "links.punycode": float(len(links.punycode)),
+        "links.disguised": float(len(links.disguised)),
         "attachments.count": float(len(parts.files)),
         "attachments.types": tuple(f.media_type for f in parts.files),
         "attachments.names": tuple(f.name for f in parts.files),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from mailchute.verdicts import ScanReport
+
 from tests.servers.dns import DnsServer
 from tests.unit.scan.given import mail, scan
 

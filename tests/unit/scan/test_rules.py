@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mailchute.errors import BadSetting
 
-from functions.scan.builtin import judge, probability_of, verdict_of
+from functions.scan.builtin import BUILTIN, FOREIGN, Curve, judge, probability_of, verdict_of
 from functions.scan.rules import SHIPPED, read_rules
 
 RULE = '[[rule]]\nname = "X_RULE"\nwhen = \'spf == "fail"\'\nscore = 2.5\ndescription = "d"\n'
@@ -72,13 +72,22 @@ def test_scores_add_up_to_a_verdict(tmp_path: Path) -> None:
     assert not judge(rules, {"spf": "pass"}, 5.0).is_spam
 
 
-def test_the_probability_is_half_at_the_threshold_and_monotone() -> None:
-    for threshold in (0.0, 5.0, 15.0):
-        assert probability_of(threshold, threshold) == 0.5
-    probabilities = [probability_of(score / 2, 5.0) for score in range(-200, 200)]
+@pytest.mark.parametrize("curve", [BUILTIN, FOREIGN], ids=["builtin", "foreign"])
+@pytest.mark.parametrize("threshold", [-20.0, 0.0, 1.4, 5.0, 15.0, 100.0])
+def test_the_probability_is_half_at_the_threshold_and_monotone(threshold: float, curve: Curve) -> None:
+    assert probability_of(threshold, threshold, curve) == 0.5
+    probabilities = [probability_of(score / 2, threshold, curve) for score in range(-400, 400)]
     assert probabilities == sorted(probabilities)
     assert 0 <= probabilities[0] < 0.001
     assert 0.999 < probabilities[-1] <= 1
+
+
+@pytest.mark.parametrize(
+    ("score", "low", "high"), [(-2, 0, 0.01), (0, 0, 0.05), (2, 0.3, 0.45), (4, 0.45, 0.5), (7, 0.95, 1)]
+)
+def test_the_probability_says_what_share_of_such_mail_is_spam(score: float, low: float, high: float) -> None:
+    """As far as 0.5 at the threshold lets it: the shares are those of `make spam-report`."""
+    assert low <= probability_of(score, 5.0) <= high
 
 
 @pytest.mark.parametrize(
