@@ -24,8 +24,9 @@ port: {port}
 http: "127.0.0.1:{monitor_port}"
 max_payload: 48MB
 max_pending: 128MB
-jetstream {{ store_dir: "{store}", max_mem: 256MB, max_file: 2GB, sync_interval: {sync} }}
+jetstream {{ store_dir: "{store}", max_mem: 256MB, max_file: {room}, sync_interval: {sync} }}
 """
+ROOM = os.environ.get("NATS_ROOM", "2GB")  # on disk; a bench may want more
 START_S = 20
 
 
@@ -50,7 +51,12 @@ class NatsServer:
     def write_config(self, *, sync: str = "always") -> None:
         """Write the configuration; it holds from the next start."""
         text = CONFIG.format(
-            name=self.home.name, port=self.port, monitor_port=self.monitor_port, store=self.home, sync=sync
+            name=self.home.name,
+            port=self.port,
+            monitor_port=self.monitor_port,
+            store=self.home,
+            sync=sync,
+            room=ROOM,
         )
         (self.home / "nats.conf").write_text(text)
 

@@ -47,6 +47,7 @@ async def connect(url: str, *, name: str) -> Client:
     be closed for good by an error the server does not forgive: watch `client.is_closed`.
 
     Args:
+        url: Of one server, or of several of a cluster, divided by commas.
         name: Shown in the server's /connz.
     """
     log = eventlog.event_log(name)
@@ -57,7 +58,7 @@ async def connect(url: str, *, name: str) -> Client:
     while True:
         try:
             return await nats.connect(
-                url,
+                [each.strip() for each in url.split(",")],
                 name=name,
                 error_cb=tell,
                 max_reconnect_attempts=-1,

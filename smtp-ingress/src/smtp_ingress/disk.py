@@ -22,5 +22,9 @@ class Disk:
 
     def look(self) -> None:
         if self._path is not None:
-            found = os.statvfs(self._path)
-            self.is_full = found.f_bavail * found.f_frsize < self._least_octets
+            try:
+                found = os.statvfs(self._path)
+            except OSError:  # it is gone, or its device is: nothing says that a mail would find room
+                self.is_full = True
+            else:
+                self.is_full = found.f_bavail * found.f_frsize < self._least_octets

@@ -116,7 +116,10 @@ async def serve(
     gc.freeze()
     log.info("listening", host=settings.host, port=listening.getsockname()[1])
     try:
-        await stop.wait()
+        stopping = asyncio.ensure_future(stop.wait())
+        # A watch only ends when it broke: better started anew than blind to a disk that fills up.
+        await asyncio.wait({stopping, *watches}, return_when=asyncio.FIRST_COMPLETED)
+        broken = [watch for watch in watches if watch.done()]
         was_closed = client.is_closed
         log.info("draining", count=len(edge.sessions))
         server.close()
@@ -129,6 +132,8 @@ async def serve(
         recipients.close()
         directory.close()
         await client.close()
+    for watch in broken:
+        watch.result()
     if was_closed:
         raise StreamUnavailable("NATS ended the connection for good")
     log.info("stopped")
