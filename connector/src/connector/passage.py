@@ -104,8 +104,6 @@ class Passage:
             outcome = await self._attempt(request, ends_at)
         if isinstance(outcome, str):
             return outcome
-        if outcome.is_unsent:
-            return result_of(outcome)
         if outcome.result == "delivered":
             return await self._passed(mail, parsed, request.delivery, outcome, held)
         return await self._failed(mail, parsed, request.delivery, outcome, held, ends_at)
@@ -114,9 +112,15 @@ class Passage:
         """Return what the endpoint did; where none was asked, why not."""
         loop = asyncio.get_running_loop()
         load = self.endpoints.of(request.delivery.endpoint_id)
-        if not await load.enter(min(PLACE_S, ends_at - loop.time() - LEAST_S)):
+        wait_s = min(PLACE_S, ends_at - loop.time() - LEAST_S)
+        is_probed = load.is_probing and load.in_flight_count  # and nobody waits for what that finds
+        if is_probed or not await load.enter(wait_s):
             return "silent" if load.is_probing else "busy"
         try:
+            turn_s = load.pace.take(wait_s)
+            if turn_s is None:
+                return "busy"
+            await asyncio.sleep(turn_s)
             left_s = ends_at - loop.time()
             if left_s < LEAST_S:
                 return "away"
@@ -124,7 +128,11 @@ class Passage:
             body = wire.encode(msgspec.structs.replace(request, deadline_at=deadline_at))
             async with asyncio.timeout_at(ends_at + LATE_S):
                 answer = await self.deliver.call(body, hold_s=HOLD_S)
-            return value_of(answer, AttemptOutcome, stage="deliver")
+            outcome = value_of(answer, AttemptOutcome, stage="deliver")
+            if outcome.is_unsent:
+                return "disabled" if outcome.result == "refused" else "away"
+            load.pace.rate_per_s = outcome.rate_per_s
+            return outcome
         finally:
             load.leave()
 
@@ -208,8 +216,6 @@ def result_of(outcome: AttemptOutcome) -> Result:
             return "delivered"
         case "gone":
             return "gone"
-        case "refused":
-            return "disabled"
     if outcome.status == 422:
         return "declined"
     return "silent" if outcome.status is None else "failed"

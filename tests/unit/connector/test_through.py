@@ -160,7 +160,7 @@ def test_what_the_endpoint_says_is_what_the_client_hears(
 
 @pytest.mark.parametrize(
     ("more", "result"),
-    [({"result": "refused", "reason": "it was deleted"}, "disabled"), ({"result": "failed"}, "silent")],
+    [({"result": "refused", "reason": "it was deleted"}, "disabled"), ({"result": "failed"}, "away")],
 )
 def test_where_no_post_was_made_no_attempt_is_told(
     nats_server: NatsServer, more: dict[str, Any], result: str
@@ -394,6 +394,32 @@ def test_an_open_breaker_says_so_at_once_and_closes_by_a_probe(nats_server: Nats
             await eventually(lambda: not load.is_open)
             assert (await ask(built, through())).result == "delivered"
             assert not load.is_probing
+
+    run(work)
+
+
+def test_nobody_waits_for_a_probe_and_an_endpoint_is_asked_at_its_pace(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server) as built:
+            does(built, "end_a", *[outcome("failed", 500)] * 5, outcome())
+            for _ in range(5):
+                await ask(built, through())
+            load = built.pipeline.endpoints.of("end_a")
+            answers = asyncio.Event()
+
+            async def hangs(_: AttemptRequest) -> AttemptOutcome:
+                await answers.wait()
+                return outcome(rate_per_s=0.01)
+
+            built.functions.endpoints["end_a"] = hangs
+            await eventually(lambda: not load.is_open)
+            probe = asyncio.ensure_future(ask(built, through()))
+            await eventually(lambda: load.in_flight_count == 1)
+            assert (await ask(built, through())).result == "silent"
+            answers.set()
+            assert (await probe).result == "delivered"
+            await ask(built, through())  # the first turn is free
+            assert (await ask(built, through())).result == "busy"
 
     run(work)
 
