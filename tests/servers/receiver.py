@@ -11,6 +11,7 @@ A step: {"status": 200, "headers": [[name, value]], "body": "", "after_s": 0, "f
     cut       dies after the status line
     flood     answers with a gigabyte
     continue  answers `100 Continue` for ever, and nothing else
+    echo      answers with the request's body
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ class Receiver:
         line |= {"connection": connection, "body": base64.b64encode(body).decode()}
         self._journal.write(json.dumps(line) + "\n")
         self._journal.flush()
-        return await _answer(self._step(target), reader, writer)
+        step = self._step(target)
+        if step["fault"] == "echo":
+            step = step | {"body": body.decode(errors="replace"), "fault": None}
+        return await _answer(step, reader, writer)
 
     def _step(self, path: str) -> dict[str, Any]:
         steps = self._steps.get(path) or self._steps.get(path.partition("?")[0]) or [PLAIN]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 from mailchute.errors import BadSetting
+from mailchute.schedule import GAPS_S
+from mailchute.settings import Reader
 from mailchute.store import mails
+from mailchute.store.listing import list_endpoints
 
 from .control import on_installation, opened
-from .table import AS_JSON, cell, show, show_json
+from .history import told
+from .table import AS_JSON, show, show_json
+
+ENDPOINTS_MAX_COUNT = 100_000
 
 
 @click.group()
@@ -44,30 +51,20 @@ def list_emails(state: str | None, limit: int, before: str | None, as_json: bool
 @AS_JSON
 @on_installation
 def show_email(mail_id: str, as_json: bool, data: Path | None) -> None:
-    """Show one mail and its deliveries."""
+    """Show one mail, where it went, and every attempt in the order they were made."""
     with opened(data) as control, control.database.read() as connection:
         account_id = control.account_id(connection)
         found = mails.mail_of(connection, account_id, mail_id)
         deliveries = mails.list_deliveries(connection, account_id, mail_id=mail_id, limit=1_000)
+        made = mails.attempts_of(connection, account_id, mail_id)
+        known = list_endpoints(connection, account_id, limit=ENDPOINTS_MAX_COUNT)
     if found is None:
         raise _unknown(mail_id)
     if as_json:
-        show_json({"email": found, "deliveries": deliveries})
+        show_json({"email": found, "deliveries": deliveries, "attempts": made})
         return
-    for name in found.__struct_fields__:
-        if name != "attachments":
-            print(f"{name.replace('_', ' '):16}{cell(getattr(found, name))}")
-    for one in found.attachments:
-        print(f"{'attachment':16}{cell(one.filename)} {one.content_type} {one.size_octets} octets")
-    print()
-    show(
-        ("delivery", "endpoint", "state", "attempts", "last", "reason"),
-        [
-            (d.id, d.endpoint_id, d.state, d.attempt_count, d.last_status, d.dead_reason or d.last_reason)
-            for d in deliveries
-        ],
-        nothing="no delivery",
-    )
+    for line in told(found, deliveries, made, urls={one.id: one.url for one in known}, gaps_s=_gaps_s()):
+        print(line)
 
 
 @click.command()
@@ -92,6 +89,13 @@ def attempts(mail_id: str, as_json: bool, data: Path | None) -> None:
         ],
         nothing="no attempt yet",
     )
+
+
+def _gaps_s() -> tuple[float, ...]:
+    reader = Reader(os.environ)
+    gaps_s = reader.gaps("MAILCHUTE_RETRY_SCHEDULE", GAPS_S)
+    reader.check()
+    return gaps_s
 
 
 def _unknown(mail_id: str) -> BadSetting:

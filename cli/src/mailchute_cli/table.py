@@ -13,13 +13,20 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 def show(heads: Sequence[str], rows: Iterable[Sequence[object]], *, nothing: str) -> None:
     """Print aligned columns under their heads; `nothing` where there is no row."""
+    for line in lines_of(heads, rows) or (nothing,):
+        print(line)
+
+
+def lines_of(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return aligned columns under their heads; [] where there is no row."""
     texts = [[cell(value) for value in row] for row in rows]
     if not texts:
-        print(nothing)
-        return
+        return []
     widths = [max(map(len, column)) for column in zip(heads, *texts, strict=True)]
-    for line in ([head.upper() for head in heads], *texts):
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in ([head.upper() for head in heads], *texts)
+    ]
 
 
 def show_json(value: object) -> None:

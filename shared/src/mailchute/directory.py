@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from mailchute import lookup
 from mailchute.alias import AliasSnapshot
+from mailchute.attended import unattended
 from mailchute.database import Database
 from mailchute.endpoint import Endpoint
 from mailchute.envelope import Path
@@ -185,6 +186,18 @@ class Directory:
             raise DirectoryUnavailable(str(error)) from error
         self._domains.put(domain, True if found else None)
         return found
+
+    def unattended(self) -> dict[str, tuple[str, ...]]:
+        """
+        Return the domains that have aliases and nobody behind postmaster@ or abuse@, and which is missing.
+
+        Raises:
+            DirectoryUnavailable: The database is away.
+        """
+        try:
+            return self._read(unattended)
+        except DatabaseUnavailable as error:
+            raise DirectoryUnavailable(str(error)) from error
 
     def close(self) -> None:
         self._database.close()

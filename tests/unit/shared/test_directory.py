@@ -165,6 +165,38 @@ def test_a_domain_of_ours_is_found_in_either_spelling_and_the_one_as_written_goe
     assert directory.find(Path("sales", "köln.test")) is None
 
 
+def test_domains_without_postmaster_or_abuse_are_told(rows: Rows, directory: Directory) -> None:
+    for name in (
+        "none.test",
+        "catch.test",
+        "both.test",
+        "one.test",
+        "pattern.test",
+        "gone.test",
+        "*.wild.test",
+    ):
+        rows.domain(name)
+    rows.domain("empty.test")
+    for name in ("none.test", "both.test", "one.test", "pattern.test", "*.wild.test"):
+        rows.alias("support", name)
+    rows.alias("*", "catch.test", "catch-all")
+    for name in ("Postmaster", "abuse"):
+        rows.alias(name, "both.test")
+    rows.alias("abuse", "one.test")
+    rows.alias("*master", "pattern.test", "glob", ".*master")
+    rows.alias("support", "gone.test")
+    rows.change(sa.update(tables.domain).where(tables.domain.c.name == "gone.test").values(deleted_at=NOW))
+    assert directory.unattended() == {
+        "*.wild.test": ("postmaster", "abuse"),
+        "none.test": ("postmaster", "abuse"),
+        "one.test": ("postmaster",),
+        "pattern.test": ("abuse",),
+    }
+    rows.go_away()
+    with pytest.raises(DirectoryUnavailable):
+        directory.unattended()
+
+
 def test_what_is_nobodys_is_none(rows: Rows, directory: Directory) -> None:
     rows.domain("inbox.test")
     rows.alias("support", "inbox.test")
