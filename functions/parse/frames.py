@@ -12,7 +12,7 @@ REFUSED = b"X"  # the octets are no ParseRequest of a version that can be read
 
 _HEAD = struct.Struct("!cQ")
 _FRAME_MAX_OCTETS = 256 * 1024 * 1024
-_FIRST_READ_OCTETS = 128 * 1024  # most frames whole: one system call each
+_READ_OCTETS = 64 * 1024  # most frames whole, and several small ones: one system call
 
 
 def limit(connection: socket.socket, duration_s: float) -> None:
@@ -36,38 +36,52 @@ def send(connection: socket.socket, kind: bytes, octets: bytes) -> None:
         connection.sendall(octets)
 
 
-def receive(connection: socket.socket) -> tuple[bytes, bytes] | None:
+class FrameReader:
     """
-    Return kind and octets of one frame, or None when the other end is gone.
+    Reads frames from one connection, one at a time; what came behind a frame is kept for the next.
 
-    The other end sends nothing more until this frame is answered.
-
-    Raises:
-        BlockingIOError: The connection has a time limit and it passed.
-        OSError: The connection broke.
+    Args:
+        connection: Nobody else may read from it.
     """
-    first = connection.recv(_FIRST_READ_OCTETS)
-    while first and len(first) < _HEAD.size:
-        more = connection.recv(_HEAD.size - len(first))
-        first = first + more if more else b""
-    if not first:
-        return None
-    kind, size = _HEAD.unpack_from(first)
-    if size > _FRAME_MAX_OCTETS or len(first) > _HEAD.size + size:
-        raise OSError("a frame that cannot be ours")
-    if len(first) == _HEAD.size + size:
-        return kind, first[_HEAD.size :]
-    octets = _rest(connection, first[_HEAD.size :], size)
-    return None if octets is None else (kind, octets)
 
+    __slots__ = ("_connection", "_kept")
 
-def _rest(connection: socket.socket, begun: bytes, size: int) -> bytes | None:
-    whole = bytearray(size)
-    whole[: len(begun)] = begun
-    view, position = memoryview(whole), len(begun)
-    while position < size:
-        count = connection.recv_into(view[position:])
-        if not count:
-            return None
-        position += count
-    return bytes(whole)
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._kept = b""
+
+    def read(self) -> tuple[bytes, bytes] | None:
+        """
+        Return kind and octets of the next frame, or None when the other end is gone.
+
+        Raises:
+            BlockingIOError: The connection has a time limit and it passed.
+            OSError: The connection broke.
+        """
+        got = self._kept
+        while len(got) < _HEAD.size:
+            more = self._connection.recv(_READ_OCTETS)
+            if not more:
+                return None
+            got += more
+        kind, size = _HEAD.unpack_from(got)
+        if size > _FRAME_MAX_OCTETS:
+            raise OSError("a frame that cannot be ours")
+        end = _HEAD.size + size
+        if len(got) >= end:
+            self._kept = got[end:]
+            return kind, got[_HEAD.size : end]
+        self._kept = b""
+        octets = self._rest(got[_HEAD.size :], size)
+        return None if octets is None else (kind, octets)
+
+    def _rest(self, begun: bytes, size: int) -> bytes | None:
+        whole = bytearray(size)
+        whole[: len(begun)] = begun
+        view, position = memoryview(whole), len(begun)
+        while position < size:
+            count = self._connection.recv_into(view[position:])
+            if not count:
+                return None
+            position += count
+        return bytes(whole)

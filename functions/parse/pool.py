@@ -6,32 +6,29 @@ A worker that hangs is killed, one that dies is noticed, and either is replaced;
 
 from __future__ import annotations
 
-import os
-import queue
 import socket
-import subprocess
-import sys
 import threading
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import msgspec
-from mailchute.eventlog import event_log
-
-from .frames import REQUEST, limit, receive, send
+from .frames import limit
+from .lane import Lane, Overtaken, WorkerLost
+from .nursery import NoWorker, Nursery
 from .settings import WorkerSettings
 
-log = event_log("parse")
+# How many requests are on their way to one worker: the one it works on, and what it finds when that is
+# done. More would only wait behind a mail that takes long while another worker comes free.
+LANE_MAX_COUNT = 3
 
-
-class WorkerLost(Exception):
-    """The worker died or was killed over this request; its text says which."""
+__all__ = ["Pool", "WorkerLost"]
 
 
 @dataclass
-class _Worker:
-    pid: int
-    connection: socket.socket
+class _Place:
+    """Where one worker stands; None until it is needed, and after it was lost."""
+
+    lane: Lane | None = None
+    count: int = 0  # requests on their way
+    making: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Pool:
@@ -47,115 +44,86 @@ class Pool:
     def __init__(self, settings: WorkerSettings, *, worker_count: int, wall_limit_s: float) -> None:
         self._settings = settings
         self._wall_limit_s = wall_limit_s
-        self._lock = threading.Lock()  # around the nursery: one order at a time
-        self._nursery: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()  # None: a place without a worker yet
-        self._worker_count = worker_count
+        self._nursery = Nursery(settings)
+        self._places = [_Place() for _ in range(worker_count)]
+        self._given_back = threading.Condition()  # around every place's count
         self.replaced_count = 0
 
     def start(self) -> None:
         """Fork the workers."""
-        for _ in range(self._worker_count):
-            self._idle.put(self._new_worker())
+        for place in self._places:
+            self._lane_of(place)
 
     def stop(self) -> None:
-        """End the nursery, and with it the workers."""
-        with self._lock:
-            self._end_nursery()
+        """End the workers."""
+        self._nursery.stop()
 
     def worker_pids(self) -> list[int]:
-        """Return the pids of the workers that are idle now."""
-        return [worker.pid for worker in list(self._idle.queue) if worker is not None]
+        """Return the pids of the workers there are now."""
+        return [place.lane.pid for place in self._places if place.lane is not None]
 
     def work(self, request: bytes) -> tuple[bytes, bytes]:
         """
         Return the frame that a worker answers, waiting for a free one.
 
         Raises:
-            WorkerLost: The worker died over it or took too long, and was replaced.
+            WorkerLost: The worker died over it or took too long, and is replaced.
         """
-        worker = self._idle.get()
-        try:
-            if worker is None:
-                worker = self._new_worker()
-            started = time.monotonic()
+        while True:
+            place = self._take()
             try:
-                send(worker.connection, REQUEST, request)
-                frame = receive(worker.connection)
-            except BlockingIOError as error:
-                raise WorkerLost("timeout") from error
-            except OSError as error:
-                raise WorkerLost("died") from error
-            if frame is None:
-                raise WorkerLost("timeout" if self._used_up(time.monotonic() - started) else "died")
-        except BaseException:
-            self._discard(worker)
-            worker = None
-            raise
-        finally:
-            self._idle.put(worker)
-        return frame
+                lane = self._lane_of(place)
+                try:
+                    return lane.ask(request)
+                except (WorkerLost, Overtaken):
+                    self._discard(place, lane)
+                    raise
+            except Overtaken:
+                continue
+            finally:
+                self._give_back(place)
 
-    def _used_up(self, duration_s: float) -> bool:
-        """Say whether a worker that died after so long was killed by its CPU limit."""
-        return duration_s >= self._settings.cpu_limit_s * 0.9
+    def _take(self) -> _Place:
+        """Return the place with the fewest requests on their way, waiting until one takes another."""
+        with self._given_back:
+            while True:
+                place = min(self._places, key=lambda each: each.count)
+                if place.count < LANE_MAX_COUNT:
+                    place.count += 1
+                    return place
+                self._given_back.wait()
 
-    def _new_worker(self) -> _Worker:
+    def _give_back(self, place: _Place) -> None:
+        with self._given_back:
+            place.count -= 1
+            self._given_back.notify()
+
+    def _lane_of(self, place: _Place) -> Lane:
+        lane = place.lane
+        if lane is not None:
+            return lane
+        with place.making:
+            if place.lane is None:
+                place.lane = self._new_lane()
+            return place.lane
+
+    def _new_lane(self) -> Lane:
         ours, theirs = socket.socketpair()
         limit(ours, self._wall_limit_s)
         try:
-            with self._lock:
-                control = self._control or self._start_nursery()
-                try:
-                    socket.send_fds(control, [b"+"], [theirs.fileno()])
-                    pid = control.recv(4, socket.MSG_WAITALL)
-                except OSError:
-                    pid = b""
-                if len(pid) < 4:
-                    self._end_nursery()
-                    raise WorkerLost("no worker could be started")
-        except BaseException:
+            pid = self._nursery.new_worker(theirs)
+        except NoWorker as error:
             ours.close()
-            raise
+            raise WorkerLost("no worker could be started") from error
         finally:
             theirs.close()
-        return _Worker(int.from_bytes(pid), ours)
+        return Lane(pid, ours, cpu_limit_s=self._settings.cpu_limit_s)
 
-    def _discard(self, worker: _Worker | None) -> None:
-        if worker is None:
-            return
-        worker.connection.close()
-        self.replaced_count += 1
-        with self._lock:
-            if self._control is not None:
-                try:
-                    self._control.sendall(b"-" + worker.pid.to_bytes(4))
-                except OSError:
-                    self._end_nursery()
-
-    def _start_nursery(self) -> socket.socket:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._nursery = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            [
-                sys.executable,
-                "-m",
-                f"{__package__}.worker",
-                str(theirs.fileno()),
-                msgspec.json.encode(self._settings).decode(),
-            ],
-            pass_fds=[theirs.fileno()],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        )
-        theirs.close()
-        self._control = ours
-        return ours
-
-    def _end_nursery(self) -> None:
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-        if self._nursery is not None:
-            self._nursery.kill()
-            self._nursery.wait()
-            self._nursery = None
+    def _discard(self, place: _Place, lane: Lane) -> None:
+        """End a lost worker, once; the next who comes to its place has another made."""
+        with place.making:
+            if place.lane is not lane:
+                return
+            place.lane = None
+            self.replaced_count += 1
+        self._nursery.end_worker(lane.pid)

@@ -30,7 +30,7 @@ from mailchute.parsed import ParseRequest
 
 from .degraded import degraded
 from .draft import Draft, finished
-from .frames import ANSWER, DRAFT, REFUSED, receive, send
+from .frames import ANSWER, DRAFT, REFUSED, FrameReader, send
 from .limits import LimitExceeded
 from .rehearsal import rehearsed
 from .settings import WorkerSettings
@@ -53,8 +53,10 @@ def draft_of(request: ParseRequest, settings: WorkerSettings) -> Draft:
 
 def serve(connection: socket.socket, settings: WorkerSettings) -> None:
     """Answer requests until the host closes the connection."""
-    while (frame := receive(connection)) is not None:
-        signal.setitimer(signal.ITIMER_PROF, settings.cpu_limit_s)  # SIGPROF kills, even inside C code
+    frames = FrameReader(connection)
+    while (frame := frames.read()) is not None:
+        # SIGPROF kills, even inside C code. It counts CPU time, so it need not be stopped while we wait.
+        signal.setitimer(signal.ITIMER_PROF, settings.cpu_limit_s)
         try:
             request = wire.decode(frame[1], ParseRequest)
         except MailchuteError:
@@ -67,27 +69,30 @@ def serve(connection: socket.socket, settings: WorkerSettings) -> None:
             send(connection, DRAFT, wire.encode(draft))
         else:
             send(connection, ANSWER, wire.encode(finished(draft)))
-        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def nursery(control: socket.socket, settings: WorkerSettings) -> None:
     """Fork and kill as the host asks, until it goes away."""
     gc.freeze()  # what is imported by now stays shared between the workers
     gc.set_threshold(50_000, 20, 20)  # a mail makes trees, hardly cycles
+    children: set[int] = set()
     while True:
         order, fds, _, _ = socket.recv_fds(control, 5, 1)
         if not order:
             return
         if order[:1] == b"-":
             pid = int.from_bytes(order[1:5])
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)  # not reaped before: the pid cannot have become another process's
+            if pid in children:  # else a nursery before this one's, and dead with it
+                children.discard(pid)
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)  # not reaped before: the pid cannot have become another process's
             continue
         pid = os.fork()
         if pid == 0:
             control.close()
             _become_worker(socket.socket(fileno=fds[0]), settings)
         os.close(fds[0])
+        children.add(pid)
         control.sendall(pid.to_bytes(4))
 
 

@@ -329,6 +329,33 @@ def test_many_calls_at_once_share_few_workers(parser: Parser) -> None:
     assert [a.summary.attachments[0].filename for a in answers] == [f"{number}.txt" for number in range(40)]
 
 
+def test_a_mail_that_takes_too_long_costs_those_behind_it_nothing(
+    started: Callable[[Settings], Parser],
+) -> None:
+    parser = started(settings_with(NO_S3, cpu_limit_s=0.2))
+    slow = b"Content-Type: text/html\r\n\r\n" + b"<a href=x>y</a><p>" * 100_000
+    mails = [slow, *(mail_with((f"{number}.txt", b"x")) for number in range(7))]
+    with ThreadPoolExecutor(8) as threads:
+        payloads = [
+            found for _, found in threads.map(lambda mail: answer_of(parser, request_of(mail)), mails)
+        ]
+    assert [payload["security"]["limits"] for payload in payloads] == [["time"], *[[]] * 7]
+
+
+def test_workers_that_die_one_after_the_other_are_replaced_as_often(
+    started: Callable[[Settings], Parser],
+) -> None:
+    parser = started(settings_with(NO_S3))
+    for _ in range(3):
+        nursery = int(
+            FilePath(f"/proc/{parser.worker_pids()[0]}/stat").read_text().rpartition(")")[2].split()[1]
+        )
+        os.kill(nursery, signal.SIGKILL)  # its workers die with it
+        _, lost = answer_of(parser, request_of(mail_with()))
+        _, after = answer_of(parser, request_of(mail_with()))
+        assert (lost["security"]["degraded"], after["security"]["degraded"]) == (True, False)
+
+
 def test_nothing_of_a_mail_is_logged(
     started: Callable[[Settings], Parser], capfd: pytest.CaptureFixture[str]
 ) -> None:
