@@ -138,6 +138,17 @@ def test_an_alias_takes_so_many_mails_a_minute(jet: Jet, start_edge: Start) -> N
             assert client.rcpt("sales@inbox.test")[0] == 250
 
 
+def test_domains_without_a_postmaster_are_named_once_at_the_start(jet: Jet, start_edge: Start) -> None:
+    edge = start_edge(SMTP_PROCESSES="2")
+    told = edge.event("no-postmaster")
+    assert (
+        "for these: inbox.test (postmaster, abuse). Give them" in told["reason"]
+    )  # catch.test has a catch-all
+    until(lambda: sum(event["event"] == "listening" for event in edge.events) == 2, "two processes")
+    assert edge.stop() == 0
+    assert [event["event"] for event in edge.events].count("no-postmaster") == 1
+
+
 def test_a_mail_in_a_loop_is_refused(edge: EdgeProcess, streams: Jet) -> None:
     loop = b"".join(b"Received: from a by b; %d\r\n" % number for number in range(51))
     assert edge.send(loop + new_content(), "support@inbox.test").startswith("554 5.4.6")

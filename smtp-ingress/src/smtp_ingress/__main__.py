@@ -27,12 +27,6 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return BAD_SETTING
     log = start_logging("smtp-ingress", level=settings.log_level)
-    if not settings.postmaster_alias:
-        log.warning(
-            "no-postmaster",
-            reason="postmaster@ and abuse@ are refused where neither an alias nor a catch-all takes them: "
-            "set MAILCHUTE_POSTMASTER_ALIAS",
-        )
     board = Board(settings.processes)
 
     def run(own: Settings, number: int) -> int:

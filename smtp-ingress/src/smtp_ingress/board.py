@@ -82,6 +82,7 @@ class Row:
     """One process's part of the table, and the view of all of it."""
 
     def __init__(self, board: Board, cells: memoryview, start: int, clock: Callable[[], float]) -> None:
+        self.is_first = start == 0  # of all processes: what is to be done once is done by this one
         self._board = board
         self._cells = cells
         self._start = start

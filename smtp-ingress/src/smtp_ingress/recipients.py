@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from mailchute.alias import AliasSnapshot
+from mailchute.attended import OFFICES
 from mailchute.envelope import Path
 from mailchute.errors import DirectoryUnavailable
 from mailchute.standing import Standing
@@ -15,7 +16,6 @@ from mailchute.standing import Standing
 from smtp_ingress.address import is_relay_attempt, path_of
 from smtp_ingress.replies import NO_RELAY, NO_SUCH_USER, PROTECTED, Refused
 
-OFFICES = frozenset({"postmaster", "abuse"})  # RFC 5321, 4.5.1; RFC 2142, 4 and 5
 FIND_S = 10.0  # what a client waits for the database before it is told to come again
 THREADS = 4
 Key = TypeVar("Key")
@@ -30,6 +30,7 @@ class Directory(Protocol):
     def serves(self, domain: str) -> bool: ...
     def cached_standing(self, account_id: str) -> Standing | None: ...
     def standing(self, account_id: str) -> Standing | None: ...
+    def unattended(self) -> dict[str, tuple[str, ...]]: ...
 
 
 class Recipients:
@@ -90,6 +91,19 @@ class Recipients:
             return None
         known = self._directory.cached_standing(alias.account_id)
         return known or await self._asked(self._directory.standing, alias.account_id)
+
+    async def unattended(self) -> dict[str, tuple[str, ...]]:
+        """
+        Return the domains that nobody takes postmaster@ or abuse@ of, and which of them.
+
+        Raises:
+            DirectoryUnavailable: The database does not answer.
+        """
+        if self._postmaster is not None:
+            for_all = await self._asked(self._directory.find, self._postmaster)
+            if for_all is not None:
+                return {}
+        return await self._asked(lambda _: self._directory.unattended(), None)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -26,6 +26,7 @@ from smtp_ingress.dnsbl import PROBED_EVERY_S, DnsLists
 from smtp_ingress.edge import Edge
 from smtp_ingress.exposition import Exposition
 from smtp_ingress.mail_stream import MailStream
+from smtp_ingress.offices import tell_unattended
 from smtp_ingress.recipients import Recipients
 from smtp_ingress.session import Session
 from smtp_ingress.settings import Settings
@@ -105,6 +106,7 @@ async def serve(
         asyncio.ensure_future(_repeat(look_at_files, FILES_EVERY_S, at_once=reread)),
         asyncio.ensure_future(_repeat(lists.probe, PROBED_EVERY_S)),
     ]
+    telling = asyncio.ensure_future(tell_unattended(recipients, log=log)) if row.is_first else None
     exposition = Exposition(row, lambda: stream.is_ready and not edge.is_closing)
     if settings.metrics is not None:
         log.info("exposing", port=await exposition.start(*settings.metrics))
@@ -125,8 +127,8 @@ async def serve(
         server.close()
         await edge.drain()
     finally:
-        for watch in watches:
-            watch.cancel()
+        for each in (*watches, *([telling] if telling else [])):
+            each.cancel()
         await exposition.stop()
         lists.close()
         recipients.close()

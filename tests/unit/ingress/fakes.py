@@ -29,6 +29,7 @@ class FakeDirectory:
         self.aliases = {alias.address: alias for alias in aliases}
         self.known = {}
         self.standings = {}
+        self.missing = {}
         self.is_away = False
         self.read_count = 0
 
@@ -48,6 +49,11 @@ class FakeDirectory:
 
     def cached_standing(self, account_id):
         return self.standings.get(account_id)
+
+    def unattended(self):
+        if self.is_away:
+            raise DirectoryUnavailable("away")
+        return self.missing
 
     def standing(self, account_id):
         return self.standings.get(account_id)
