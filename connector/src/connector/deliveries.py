@@ -195,10 +195,14 @@ class Deliveries:
     async def _divert(
         self, owed: WebhookDelivery, delivery: Delivery | InHand, outcome: AttemptOutcome | None = None
     ) -> None:
+        owed = await self.contents.light(owed)
         try:
-            await self.lanes.divert(await self.contents.light(owed), outcome)
+            await self.lanes.divert(owed, outcome)
         except StreamFull:
-            await self._bury(owed, delivery, "backlog-full")
+            # What a lane has no room for is not to fill DEAD instead: its mail holds all of it.
+            bare = InHand(msgspec.structs.replace(owed, payload=b""))
+            await self.burial.of_delivery(owed, bare, reason="backlog-full")
+            await self._end(owed, delivery)
         else:
             await delivery.ack()
 

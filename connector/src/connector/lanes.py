@@ -76,7 +76,7 @@ class Lanes:
         self.lanes: dict[str, Lane] = {}
         self._client = publisher.client
         self._publisher = publisher
-        self._backlog = Backlog(publisher.client, settings.lane_max_octets)
+        self._backlog = Backlog(publisher.client, settings.lane_octets)
         self._endpoints = endpoints
         self._settings = settings
         self._lease = lease

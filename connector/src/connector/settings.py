@@ -10,6 +10,7 @@ from mailchute.settings import NatsSettings, Reader
 FUNCTIONS = ("scan", "parse", "deliver", "record", "expire")
 OUTLIVED_MARGIN_S = 86_400
 STREAMS_MAX_OCTETS = 8 * 1024**3
+LANE_SHARE = 0.03  # of all streams: a quarter of RETRY's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,11 @@ class Settings:
             reader.mistakes.append("MAILCHUTE_INTERNAL_TOKEN is not set: functions and commands need it")
         reader.check()
         return settings
+
+    @property
+    def lane_octets(self) -> int:
+        """What may wait for one endpoint: never so much that four of them fill RETRY for all others."""
+        return min(self.lane_max_octets, int(self.streams_max_octets * LANE_SHARE))
 
     def outlived_s(self, retention_s: float = 0) -> float:
         """Return the age past which nothing of a mail is owed or kept: schedule, window, and a margin."""

@@ -15,7 +15,16 @@ from mailchute.errors import StreamUnavailable
 from mailchute.stored import request_api
 
 from tests.servers.nats import NatsServer
-from tests.unit.connector.rooms import House, eventually, house, mail_for, outcome, running
+from tests.unit.connector.rooms import (
+    Functions,
+    House,
+    eventually,
+    house,
+    mail_for,
+    outcome,
+    running,
+    settings_for,
+)
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -173,15 +182,25 @@ def test_beyond_its_budget_an_endpoints_backlog_is_dead_and_replayable(
     async def work() -> None:
         async with house(nats_server, gaps_s=(0, 3_600), **limit) as built:
             built.functions.endpoints["end_a"] = fails
+            built.functions.payload = b'"a payload"'
             for _ in range(20):
                 await built.accept(mail_for("end_a"))
             await eventually(lambda: built.functions.of_kind("dead"))
             await eventually(lambda: built.pipeline.pulls[subjects.DELIVERY].in_hand_count == 0)
-            assert {each.reason for each in await built.dead()} == {"backlog-full"}
+            dead = await built.dead()
+            assert {each.reason for each in dead} == {"backlog-full"}
+            # Its mail holds it all: a backlog that found no room on its lane does not fill DEAD instead.
+            assert {wire.decode(each.record, WebhookDelivery).payload for each in dead} == {b""}
             await built.accept(mail_for("end_b"))
             await eventually(lambda: built.functions.of_kind("delivered"))
 
     run(work)
+
+
+def test_no_lane_may_hold_more_than_a_quarter_of_retry(nats_server: NatsServer) -> None:
+    settings = settings_for(nats_server, Functions(), streams_max_octets=100 * 1024**2)
+    assert settings.lane_octets == 3 * 1024**2
+    assert settings_for(nats_server, Functions(), lane_max_octets=1_000).lane_octets == 1_000
 
 
 def test_a_fresh_message_delivered_a_second_time_is_diverted_not_posted_beside_others(
