@@ -26,6 +26,7 @@ class Settings:
     feed_interval_s: float = 21_600.0  # MAILCHUTE_FEED_INTERVAL: between fetches
     rspamd_url: str = ""  # MAILCHUTE_RSPAMD_URL: of its normal worker; "": the built-in engine
     clamd: str = ""  # MAILCHUTE_CLAMD: host:port, or the path of its socket; "": no virus scanner
+    bursts_file: Path | None = None  # MAILCHUTE_BURSTS_FILE: where scans of one host count together
     deadline_s: float = 10.0  # MAILCHUTE_SCAN_DEADLINE: of a whole scan
 
     @classmethod
@@ -55,6 +56,7 @@ class Settings:
             feed_interval_s=reader.seconds("MAILCHUTE_FEED_INTERVAL", 21_600.0, low=1),
             rspamd_url=reader.url("MAILCHUTE_RSPAMD_URL", "", ("http", "https")),
             clamd=_clamd(reader),
+            bursts_file=Path(bursts) if (bursts := reader.text("MAILCHUTE_BURSTS_FILE")) else None,
             deadline_s=reader.seconds("MAILCHUTE_SCAN_DEADLINE", 10.0, low=0.5, high=25),
         )
         reader.check()

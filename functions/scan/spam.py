@@ -32,7 +32,7 @@ class SpamEngine:
     Judges mails; safe from threads.
 
     Raises:
-        BadSetting: The rules or the classifier's model cannot be used.
+        BadSetting: The rules, the classifier's model or the bursts' file cannot be used.
     """
 
     def __init__(self, settings: Settings, pool: ThreadPoolExecutor) -> None:
@@ -46,7 +46,7 @@ class SpamEngine:
         interval_s = settings.feed_interval_s
         self._disposable = Feed(settings.disposable_feed, interval_s=interval_s, keys_of=domain_keys)
         self._phishing = Feed(settings.phishing_feed, interval_s=interval_s, keys_of=url_keys)
-        self._bursts = Bursts()
+        self._bursts = Bursts(settings.bursts_file)
         self._rspamd = Rspamd(settings.rspamd_url) if settings.rspamd_url else None
 
     def begin(self, reading: Reading, threshold: float, checks: Checks, deadline: float) -> Judgement:

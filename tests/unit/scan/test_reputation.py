@@ -1,4 +1,4 @@
-"""Block lists, feeds and bursts."""
+"""Block lists and feeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions.scan.bursts import WINDOW_S, Bursts
 from functions.scan.feeds import Feed, domain_keys, url_keys
 from tests.servers.dns import DnsServer
 from tests.unit.scan.given import mail, scan
@@ -139,17 +138,3 @@ def test_pages_are_the_same_whatever_scheme_and_fragment() -> None:
     assert url_keys("https://evil.example:443/login?a=b#top") == keys
     assert url_keys("ftp://evil.example/") == ()
     assert url_keys("http://[::1") == ()
-
-
-def test_the_same_text_over_and_over_is_a_burst() -> None:
-    now = [0.0]
-    bursts = Bursts(clock=lambda: now[0])
-
-    def count(number: int, domain: str = "inbox.test") -> int:
-        text = f"Dear client {number},\nyour code is {number}: http://x.example/{number}\n"
-        return bursts.count(author_domain="a.example", recipient_domain=domain, subject="Hi 1", text=text)
-
-    assert [count(number) for number in range(5)] == [1, 2, 3, 4, 5]
-    assert count(9, "other.test") == 1
-    now[0] += WINDOW_S + 1
-    assert count(6) == 1
