@@ -24,6 +24,7 @@ from .fold import REASON_MAX_CHARACTERS, cut
 
 FAILING_S = 5 * 86_400.0  # Svix and Standard Webhooks, "Disabling endpoints": 5 days
 GONE, FAILING = "gone", "failing"  # endpoint.disabled_reason; its owner's own is another
+DECLINED, NOWHERE = 422, 0  # what an attempt of mode through tells (mailchute.journal)
 ACTOR = "record"  # who disables, in the audit trail
 
 log = event_log("record")
@@ -115,7 +116,10 @@ def write_endpoints(
 
 def _is_of_endpoint(one: Event) -> bool:
     outcome = one.outcome
-    return outcome is not None and outcome.result != "refused" and not outcome.is_unsent
+    if outcome is None or outcome.result == "refused" or outcome.is_unsent:
+        return False
+    # In mode through a 422 is an answer: this endpoint is there to decline some mail, or all.
+    return not (outcome.status == DECLINED and one.mail_sequence == NOWHERE)
 
 
 def _fold(connection: sa.Connection, row: EndpointRow, one: Event) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from mailchute import tables
@@ -69,9 +70,22 @@ def row_of(database: Database) -> Any:
         return connection.execute(sa.select(tables.endpoint)).one()
 
 
+def declined(days: float, sequence: int | None) -> Event:
+    """Return that it answered 422; a sequence of 0 is mode through, where that is an answer."""
+    return msgspec.structs.replace(attempted(days, "failed", 422), mail_sequence=sequence)
+
+
 def told(database: Database) -> list[tuple[str, dict[str, Any]]]:
     with database.read() as connection:
         return [(one.kind, one.detail) for one in list_events(connection, "acc_1")]
+
+
+@pytest.mark.parametrize(("sequence", "is_disabled"), [(0, False), (None, True)])
+def test_an_endpoint_that_declines_every_mail_of_mode_through_is_no_failing_one(
+    database: Database, sequence: int | None, is_disabled: bool
+) -> None:
+    record(database, [declined(days, sequence) for days in (0, 3, 6)], limits=LIMITS)
+    assert (row_of(database).disabled_at is not None) == is_disabled
 
 
 def test_an_endpoint_that_only_failed_for_five_days_is_disabled_and_its_owner_told_once(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mailchute.delivery import AttemptOutcome, delivery_id_of
 from mailchute.journal import Event, Kind, event_id_of
 from mailchute.parsed import AttachmentSummary, MailSummary
+from mailchute.schedule import DEAD_RETENTION_S
 
 from functions.record.fold import Ledger
 
@@ -72,6 +73,14 @@ LIFE = [
     told("accepted", 0, mail="msg_2", mail_sequence=8, retention_s=60, summary=summary("")),
     told("dead", 9, mail="msg_3", stage="parse", reason="three crashes"),
     told("accepted", 0, mail="msg_3", mail_sequence=9, summary=summary("")),
+    # Mode through: a copy that its sender had to send again, one that was declined, one that was taken.
+    attempted(1, "end_1", 1, "failed", 500, mail="msg_4", mail_sequence=0, summary=summary("Wait")),
+    attempted(2, "end_1", 2, "failed", 422, mail="msg_4", mail_sequence=0, objects=("k/4",)),
+    told("rejected", 2, mail="msg_4", endpoint_id="end_1", retention_s=60, reason="422"),
+    attempted(3, "end_1", 3, "delivered", 200, mail="msg_4"),
+    told("delivered", 3, mail="msg_4", endpoint_id="end_1"),
+    told("accepted", 3, mail="msg_4", mail_sequence=0, retention_s=60, summary=summary("")),
+    attempted(1, "end_1", 1, "failed", 500, mail="msg_5", mail_sequence=0, summary=summary("Never")),
 ]
 
 
@@ -110,6 +119,12 @@ def test_a_life_ends_in_the_states_its_owner_expects() -> None:
     ]
     assert (two.state, two.reason, two.subject) == ("rejected", "spam.score >= 7", "Buy")
     assert (three.state, three.stage, three.reason) == ("dead", "parse", "three crashes")
+    waited, left = ledger.mails["msg_4"], ledger.mails["msg_5"]
+    assert (waited.state, waited.mail_sequence, waited.subject) == ("delivered", 0, "Wait")
+    assert waited.objects == ["k/4"]
+    assert waited.expires_at == BEGIN + timedelta(seconds=63)
+    assert (left.state, left.mail_sequence, left.ended_at) == ("failed", 0, None)
+    assert left.expires_at == BEGIN + timedelta(seconds=1 + DEAD_RETENTION_S)  # its sender never came again
     first = ledger.deliveries["msg_1"][delivery_id_of("msg_1", "end_1", "0")]
     assert (first.state, first.attempt_count, first.last_status) == ("delivered", 2, 200)
     second = ledger.deliveries["msg_1"][delivery_id_of("msg_1", "end_2", "0")]
@@ -130,6 +145,8 @@ DELIVERED = told("delivered", 2, endpoint_id="end_1")
         ([PARSED, DELIVERED, told("dead", 4, endpoint_id="end_2")], "dead"),
         ([PARSED, DELIVERED, told("delivered", 4, endpoint_id="end_2")], "delivered"),
         ([DELIVERED], "delivered"),
+        ([attempted(1, "end_1", 1, "failed", 422), told("rejected", 1, endpoint_id="end_1")], "rejected"),
+        ([told("rejected", 1, endpoint_id="end_1"), DELIVERED], "delivered"),
         ([told("dead", stage="parse"), PARSED], "pending"),
         ([told("rejected"), told("parsed", 5, run=REPLAY, endpoint_ids=("end_1",))], "pending"),
         ([PARSED, DELIVERED, attempted(3, "end_2", 1, "refused", 0)], "failed"),
