@@ -48,6 +48,15 @@ class Tls(msgspec.Struct, frozen=True):
     cipher: str  # "TLS_AES_256_GCM_SHA384"
 
 
+class DsnRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which notifications the client asked for (RFC 3461), its words as they were written."""
+
+    notify: tuple[str, ...] = ()  # NEVER, or some of SUCCESS, FAILURE, DELAY; (): as we like
+    orcpt: str = ""  # "rfc822;Ann@sender.test", xtext; "": none
+    ret: str = ""  # FULL, HDRS; "": as we like
+    envid: str = ""  # xtext; "": none
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """One recipient's share of an SMTP transaction, and the session it came in."""
 
@@ -58,3 +67,4 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     tls: Tls | None = None  # None: the session was in plain text
     smtputf8: bool = False  # RFC 6531: the client asked for it on MAIL
     listed_by: tuple[str, ...] = ()  # DNS lists (RFC 5782) that name the client and only add to the score
+    dsn: DsnRequest | None = None  # None: the client asked for nothing special

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailchute.alias import AliasSnapshot
-from mailchute.envelope import Envelope, Path, Tls
+from mailchute.envelope import DsnRequest, Envelope, Path, Tls
 from mailchute.errors import MalformedPath
 
 from smtp_ingress.acceptance import Draft, draft
@@ -47,6 +47,9 @@ class Transaction:
     is_smtputf8: bool = False
     declared_octets: int | None = None  # SIZE=; None when the client did not say
     recipients: dict[Path, AliasSnapshot] = field(default_factory=dict)
+    ret: str = ""  # these two of RFC 3461, 4.3 and 4.4; "": not asked for
+    envid: str = ""
+    _asked: dict[Path, tuple[str, str]] = field(default_factory=dict)  # NOTIFY and ORCPT of each recipient
 
     @property
     def mode(self) -> str | None:
@@ -85,6 +88,7 @@ class Transaction:
                     tls=client.tls,
                     smtputf8=self.is_smtputf8,
                     listed_by=client.listed_by,
+                    dsn=self._dsn(path),
                 ),
                 alias,
                 hostname=hostname,
@@ -94,10 +98,17 @@ class Transaction:
             for path, alias in self.recipients.items()
         ]
 
+    def _dsn(self, path: Path) -> DsnRequest | None:
+        notify, orcpt = self._asked.get(path, ("", ""))
+        if not (notify or orcpt or self.ret or self.envid):
+            return None
+        kinds = tuple(notify.upper().split(",")) if notify else ()
+        return DsnRequest(notify=kinds, orcpt=orcpt, ret=self.ret, envid=self.envid)
+
     def _forward_path(self, text: str | None, recipients: Recipients) -> Path:
         path_text, parameters = _argument(text, "TO:", "RCPT TO:<forward-path>")
         for name, value in parameters.items():
-            # DSN (RFC 3461) is not offered; a client that asks all the same is not sent away for it.
+            # DSN (RFC 3461) is not offered; what a client asks for all the same is kept.
             known = {"NOTIFY": _NOTIFY, "ORCPT": _ORCPT}.get(name)
             if known is None:
                 raise Refused(UNKNOWN_PARAMETER.format(name=name[:32]))
@@ -109,6 +120,8 @@ class Transaction:
             raise Refused(f"501 5.1.3 {error}") from error
         if not self.is_smtputf8 and not is_ascii(path):
             raise Refused("553 5.6.7 this address needs SMTPUTF8 (RFC 6531)")
+        if parameters:
+            self._asked[path] = (parameters.get("NOTIFY") or "", parameters.get("ORCPT") or "")
         return path
 
 
@@ -132,7 +145,13 @@ def begin(text: str | None, *, limit_octets: int) -> Transaction:
         raise Refused(f"501 5.1.7 {error}") from error
     if path is not None and not is_smtputf8 and not is_ascii(path):
         raise Refused("553 5.6.7 this address needs SMTPUTF8 (RFC 6531)")
-    return Transaction(path, is_smtputf8, None if declared is None else int(declared))
+    return Transaction(
+        path,
+        is_smtputf8,
+        None if declared is None else int(declared),
+        ret=(parameters.get("RET") or "").upper(),
+        envid=parameters.get("ENVID") or "",
+    )
 
 
 def _argument(text: str | None, keyword: str, form: str) -> tuple[str, dict[str, str | None]]:

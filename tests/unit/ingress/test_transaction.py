@@ -1,14 +1,18 @@
 """What MAIL and RCPT may say."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
+from mailchute.envelope import DsnRequest
 from smtp_ingress.recipients import Recipients
 from smtp_ingress.replies import Refused
-from smtp_ingress.transaction import begin
+from smtp_ingress.transaction import Client, begin
 
 from tests.unit.ingress.fakes import FakeDirectory, snapshot
 
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+CLIENT = Client(ip="192.0.2.1", helo="x", tls=None, is_extended=True)
 ALIASES = (snapshot("a@inbox.test"), snapshot("b@inbox.test"), snapshot("tls@inbox.test", requires_tls=True))
 
 
@@ -55,6 +59,27 @@ def test_a_domain_that_requires_tls_has_it():
     with pytest.raises(Refused, match=r"530 5\.7\.0"):
         add(begin("FROM:<>", limit_octets=100), "TO:<tls@inbox.test>")
     assert add(begin("FROM:<>", limit_octets=100), "TO:<tls@inbox.test>", has_tls=True).recipients
+
+
+def test_what_is_asked_of_notifications_is_kept_with_its_case():
+    transaction = begin("FROM:<a@b.test> RET=hdrs ENVID=Qq+2B1", limit_octets=100)
+    add(
+        transaction,
+        "TO:<a@inbox.test> notify=Success,FAILURE ORCPT=rfc822;Ann+2Bx@Sender.test",
+        "TO:<b@inbox.test>",
+        "TO:<a@inbox.test> NOTIFY=NEVER",
+    )
+    drafts = transaction.drafts(CLIENT, hostname="mx.test", now=NOW)
+    assert [each.envelope.dsn for each in drafts] == [
+        DsnRequest(notify=("NEVER",), ret="HDRS", envid="Qq+2B1"),
+        DsnRequest(ret="HDRS", envid="Qq+2B1"),
+    ]
+    plain = add(begin("FROM:<>", limit_octets=100), "TO:<a@inbox.test>")
+    assert plain.drafts(CLIENT, hostname="mx.test", now=NOW)[0].envelope.dsn is None
+    asked = add(begin("FROM:<>", limit_octets=100), "TO:<a@inbox.test> ORCPT=rfc822;Ann@Sender.test")
+    assert asked.drafts(CLIENT, hostname="mx.test", now=NOW)[0].envelope.dsn == DsnRequest(
+        orcpt="rfc822;Ann@Sender.test"
+    )
 
 
 def test_one_too_many_comes_again():
