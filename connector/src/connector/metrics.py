@@ -46,6 +46,7 @@ def _lines(pipeline: Pipeline, streams: list[StreamState]) -> Iterator[str]:
     for name, pull in pipeline.pulls.items():
         yield f'mailchute_in_hand{{stream="{name}"}} {pull.in_hand_count}'
     for name, about, value in (
+        ("through_in_hand", "Mails whose client waits for the answer.", pipeline.through.in_hand_count),
         ("lanes", "Retry lanes served.", len(pipeline.lanes.lanes)),
         ("slow_attempts", "Attempts older than a second.", pipeline.endpoints.slow_count),
         ("content_held_octets", "Octets of large mail in memory.", pipeline.contents.held_octets),
@@ -59,6 +60,9 @@ def _lines(pipeline: Pipeline, streams: list[StreamState]) -> Iterator[str]:
         yield from _head(name, about)
         yield f"mailchute_{name} {value}"
 
+    yield from _head("through_answers_total", "What clients of mode through were told.", "counter")
+    for result, count in sorted(pipeline.through.answer_counts.items()):
+        yield f'mailchute_through_answers_total{{result="{result}"}} {count}'
     yield from _head("mail_expired_total", "Mails removed for good after their retention.", "counter")
     yield f"mailchute_mail_expired_total {pipeline.expiry.expired_count}"
 

@@ -98,7 +98,7 @@ class Edge:
         )
         others = (other for named, other in begun.recipients.items() if named != path)
         waiting = sum(other.alias_id == alias.alias_id for other in others)
-        self.admission.check_alias(alias.alias_id, waiting)
+        self.admission.shares.check(path, alias, begun.reverse_path, waiting=waiting)
 
     async def open_intake(self, drafts: list[Draft], declared_octets: int | None) -> Intake:
         """
@@ -141,9 +141,11 @@ class Edge:
         self._accepting.add(task)
         task.add_done_callback(self._accepted)
         reply = await asyncio.shield(task)
-        self.row.count("accept_seconds_micro", int((loop.time() - began_at) * 1e6))
+        if drafts[0].alias.mode == "async":  # else it is the endpoint's time, and not ours
+            self.row.count("accept_seconds_micro", int((loop.time() - began_at) * 1e6))
         self.row.count("accepted", len(drafts))
-        self.admission.count_mails(each.alias.alias_id for each in drafts)
+        mails = [(each.envelope.forward_path, each.alias) for each in drafts]
+        self.admission.shares.count(mails, drafts[0].envelope.reverse_path)
         self.row.count("content_octets", intake.size_octets)
         return reply
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from aiohttp import web
 from connector.claims import Claim, Claims, HeldElsewhere
+from connector.metrics import text_of
 from connector.through import ALIAS_SLOTS
 from mailchute import subjects, wire
 from mailchute.alias import EndpointSnapshot
@@ -122,6 +123,7 @@ def test_a_2xx_is_delivered_told_and_leaves_nothing_on_a_stream(nats_server: Nat
             await eventually(built.is_quiet)
             for stream in (subjects.MAIL, subjects.DEAD, "OBJ_through", "OBJ_content"):
                 assert await built.count(stream) == 0
+            assert 'mailchute_through_answers_total{result="delivered"} 1' in text_of(built.pipeline, [])
 
     run(work)
 
