@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 from mailchute.settings import Network
@@ -13,6 +13,7 @@ from smtp_ingress import replies
 from smtp_ingress.board import Row
 from smtp_ingress.replies import Refused
 from smtp_ingress.settings import Limits
+from smtp_ingress.shares import Shares
 
 STRESS_SHARE = 0.8  # of all connections: from here on clients that do nothing are cut off soon
 ROOM_WAIT_S = 20.0  # a client waits so long for room, its socket unread, before it hears 452
@@ -42,6 +43,7 @@ class Admission:
         self._hostname = hostname
         self._sleep = sleep
         self._networks = lru_cache(KNOWN_CLIENTS)(self._network)
+        self.shares = Shares(limits, row)
         self.is_stressed = False  # as of the last connection that came or went here
 
     def network(self, client_ip: str) -> bytes | None:
@@ -76,23 +78,6 @@ class Admission:
         count = self._row.held("connections")
         self.is_stressed = count > STRESS_SHARE * self._limits.connections
         return count
-
-    def check_alias(self, alias_id: str, waiting: int = 0) -> None:
-        """
-        Raise Refused when this alias has had its share of mails for a minute.
-
-        Args:
-            waiting: Recipients of the same transaction that are this alias too.
-        """
-        limit = self._limits.alias_rate
-        if limit and self._row.rate(alias_id.encode()) + waiting >= limit:
-            raise Refused(replies.TOO_MUCH_FOR_ALIAS)
-
-    def count_mails(self, alias_ids: Iterable[str]) -> None:
-        """Count mails that were accepted; to be named at RCPT uses up no share, or anyone could use it up."""
-        if self._limits.alias_rate:
-            for alias_id in alias_ids:
-                self._row.tick(alias_id.encode())
 
     async def reserve(self, octets: int) -> None:
         """

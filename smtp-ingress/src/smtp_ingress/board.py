@@ -22,6 +22,7 @@ GAUGES = ("connections", "octets", "through")  # they fall to nothing with their
 COUNTERS = (
     "accepted",
     "duplicates",
+    "notifications",
     "connections_made",
     "connections_refused",
     "recipients_refused",

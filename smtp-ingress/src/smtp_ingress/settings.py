@@ -70,6 +70,7 @@ class Limits:
     network_rate: int  # MAILCHUTE_MAX_CONNECTIONS_PER_NETWORK_MINUTE: 300 (mox); 0 is no limit
     through: int  # MAILCHUTE_MAX_THROUGH: clients that wait for a webhook's answer, 256
     alias_rate: int  # MAILCHUTE_MAX_MAILS_PER_ALIAS_MINUTE: 0, no limit
+    backscatter_rate: int  # MAILCHUTE_MAX_BACKSCATTER_PER_ALIAS_MINUTE: 60; 0 is no limit
     recipients: int  # MAILCHUTE_MAX_RECIPIENTS: 100 (RFC 5321, 4.5.3.1.8: no less)
     transactions: int  # MAILCHUTE_MAX_TRANSACTIONS: of a connection, 10000
     commands: int  # MAILCHUTE_MAX_IDLE_COMMANDS: between two mails, 100 (Postfix: smtpd_junk_command_limit)
@@ -92,6 +93,7 @@ class Limits:
             network_rate=whole("CONNECTIONS_PER_NETWORK_MINUTE", 300),
             through=whole("THROUGH", 256, 1),
             alias_rate=whole("MAILS_PER_ALIAS_MINUTE", 0),
+            backscatter_rate=whole("BACKSCATTER_PER_ALIAS_MINUTE", 60),
             recipients=whole("RECIPIENTS", 100, 100, 1_000),
             transactions=whole("TRANSACTIONS", 10_000, 1),
             commands=whole("IDLE_COMMANDS", 100, 10),
