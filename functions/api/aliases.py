@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 import sqlalchemy as sa
-from mailchute.alias import BODY_LIMIT_OCTETS, INLINE_LIMIT_OCTETS, SPAM_THRESHOLD
+from mailchute.alias import BODY_LIMIT_OCTETS, INLINE_LIMIT_OCTETS, SPAM_THRESHOLD, Mode
 from mailchute.routes.values import read_local_part
 from mailchute.store.aliases import change_alias, create_alias, lock_alias, remove_alias
 from mailchute.store.domains import lock_domain
@@ -22,7 +22,7 @@ PRIORITY_MAX = 1_000_000
 Priority = Annotated[int, msgspec.Meta(ge=-PRIORITY_MAX, le=PRIORITY_MAX)]
 InlineLimit = Annotated[int, msgspec.Meta(ge=0, le=BODY_LIMIT_OCTETS * 3 // 4)]  # base64 makes 4 of 3
 Threshold = Annotated[float, msgspec.Meta(ge=-1_000, le=1_000)]
-FIELDS = ("priority", "inline_limit_octets", "spam_enabled", "spam_threshold")
+FIELDS = ("mode", "priority", "inline_limit_octets", "spam_enabled", "spam_threshold")
 Unset = msgspec.UnsetType
 
 
@@ -42,6 +42,7 @@ class Aliases(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class AliasFields(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """How the mail of an alias is treated."""
 
+    mode: Mode = "async"  # through: its senders wait for the answer of its first endpoint
     priority: Priority = 0  # of patterns: the highest goes first
     inline_limit_octets: InlineLimit = INLINE_LIMIT_OCTETS
     spam_enabled: bool = True
@@ -58,6 +59,7 @@ class NewAlias(AliasFields, frozen=True, kw_only=True, rename="camel", forbid_un
 class AliasEdit(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What is to be changed of an alias."""
 
+    mode: Mode | Unset = msgspec.UNSET
     priority: Priority | Unset = msgspec.UNSET
     inline_limit_octets: InlineLimit | Unset = msgspec.UNSET
     spam_enabled: bool | Unset = msgspec.UNSET

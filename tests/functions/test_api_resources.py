@@ -90,6 +90,7 @@ def test_two_that_edit_the_same_edition_at_once_do_not_both_win(api: Api) -> Non
         ("/aliases", {"domainId": "DOMAIN", "name": "a b"}, "name", 422),
         ("/aliases", {"domainId": "DOMAIN", "name": "/(/"}, "name", 422),
         ("/aliases", {"domainId": "DOMAIN", "name": "x", "priority": 3}, "priority", 422),
+        ("/aliases", {"domainId": "DOMAIN", "name": "x", "mode": "sync"}, "mode", 400),
         ("/aliases", {"domainId": "DOMAIN", "name": "x", "spamThreshold": 1e9}, "spamThreshold", 400),
         ("/aliases", {"domainId": "DOMAIN", "name": "x", "inlineLimitOctets": -1}, "inlineLimitOctets", 400),
         ("/endpoints", {"aliasId": "ALIAS", "url": "ftp://a"}, "url", 422),
@@ -157,8 +158,10 @@ def test_an_alias_takes_mail_at_once_and_no_more_when_it_is_gone(api: Api) -> No
     assert (found.alias_id, found.spam_threshold) == (alias["id"], 7.5)
     assert [one.id for one in found.endpoints] == [endpoint["id"]]
     path = f"/aliases/{alias['id']}"
-    edited = api("PATCH", path, json={"spamEnabled": False, "priority": 6}, **ANY)
+    assert (alias["mode"], found.mode) == ("async", "async")
+    edited = api("PATCH", path, json={"spamEnabled": False, "priority": 6, "mode": "through"}, **ANY)
     assert (edited["spamEnabled"], edited["priority"], edited["spamThreshold"]) == (False, 6, 7.5)
+    assert edited["mode"] == "through"
     assert api.raw("DELETE", path).status_code == 204
     directory.close()
     directory = directory_of(api)
