@@ -105,7 +105,7 @@ def measure_ms(scanner: Scanner, content: bytes, count: int) -> list[float]:
             client_ip="192.0.2.1",
             helo="mx.example.org",
             reverse_path=Path("joe", "example.org"),
-            recipient_domain="inbox.test",
+            recipient=Path("support", "inbox.test"),
         )
         report = scanner.scan(message, spam_enabled=True, threshold=5.0)
         assert report.auth.sender.authenticated

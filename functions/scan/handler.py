@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Mapping
 
@@ -31,7 +30,6 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     """
     global _scanner  # noqa: PLW0603 - the host knows functions as modules
     _scanner = Scanner(Settings.read(environ))
-    gc.freeze()  # modules, rules and model stay: the collector need not walk them every hundred mails
 
 
 def stop() -> None:

@@ -33,7 +33,8 @@ class Message:
     client_ip: str
     helo: str
     reverse_path: Path | None  # None: the null reverse-path
-    recipient_domain: str = ""
+    recipient: Path | None = None  # the forward-path; None when not known
+    account_id: str = ""  # whose mail it is; "" when not known
     listed_by: tuple[str, ...] = ()  # DNS lists of which the ingress knows that they list the client
 
     @classmethod
@@ -46,9 +47,14 @@ class Message:
             client_ip=envelope.client_ip,
             helo=envelope.helo,
             reverse_path=envelope.reverse_path,
-            recipient_domain=envelope.forward_path.domain,
+            recipient=envelope.forward_path,
+            account_id=mail.alias.account_id,
             listed_by=envelope.listed_by,
         )
+
+    @property
+    def recipient_domain(self) -> str:
+        return self.recipient.domain if self.recipient else ""
 
     @cached_property
     def _cut(self) -> tuple[int, int]:

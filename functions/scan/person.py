@@ -69,6 +69,6 @@ def of_call(call: Call) -> Scannable:
             client_ip=given.client_ip,
             helo=given.helo,
             reverse_path=reverse_path,
-            recipient_domain=forward_path.domain if forward_path else "",
+            recipient=forward_path,
         )
     )

@@ -8,7 +8,6 @@ from mailchute.verdicts import Auth
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+")  # RFC 2045, 5.1
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~/=?-]*@[A-Za-z0-9.-]+")  # RFC 8601, 2.2
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def authentication_results(auth: Auth, authserv_id: str, *, mail_from: str, helo: str, client_ip: str) -> str:
@@ -55,5 +54,6 @@ def _value(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    clean = _UNPRINTABLE.sub("?", text).replace("\\", "\\\\").replace('"', '\\"')
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+    clean = shown.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{clean}"'

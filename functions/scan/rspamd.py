@@ -10,6 +10,8 @@ from mailchute.verdicts import Spam, Symbol
 from .builtin import FOREIGN, verdict_of
 from .message import Message
 
+# Its settings module (request_header) can give each account scores, thresholds and checks of its own.
+ACCOUNT_FIELD = "Mailchute-Account"
 ANSWER_MAX_OCTETS = 4 * 1024 * 1024
 POOL_CONNECTIONS = 64
 
@@ -47,7 +49,8 @@ class Rspamd:
             "From": str(path) if path else "",
             "Helo": message.helo,
             "IP": message.client_ip,
-            "Rcpt": f"postmaster@{message.recipient_domain}" if message.recipient_domain else "",
+            "Rcpt": str(message.recipient or ""),
+            ACCOUNT_FIELD: message.account_id,
         }
         headers = {name: value for name, value in headers.items() if value and _is_plain(value)}
         try:

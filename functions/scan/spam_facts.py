@@ -35,7 +35,9 @@ SPAM_FACTS: Mapping[str, type] = {
     "envelope.from": _TEXT,
     "envelope.helo": _TEXT,
     "envelope.ip": _TEXT,
+    "recipient.address": _TEXT,  # the forward-path
     "recipient.domain": _TEXT,
+    "recipient.account": _TEXT,  # whose mail it is: acc_…
     # what it looks like
     "header.*": _TEXT,
     "subject": _TEXT,
@@ -140,7 +142,9 @@ def _sender_facts(reading: Reading, auth: Auth) -> dict[str, Any]:
         "envelope.from": str(message.reverse_path or ""),
         "envelope.helo": message.helo,
         "envelope.ip": message.client_ip or None,
+        "recipient.address": str(message.recipient) if message.recipient else None,
         "recipient.domain": message.recipient_domain or None,
+        "recipient.account": message.account_id or None,
         "reply_to.differs": _reply_differs(reading),
     }
 

@@ -64,6 +64,10 @@ def _running(dns: DnsServer, root: Path) -> Iterator[str]:
     (root / "local.d" / "options.inc").write_text(
         f'dns {{ nameserver = ["{dns.address}"]; timeout = 1s; }}\n'
     )
+    (root / "local.d" / "settings.conf").write_text(
+        'own { priority = high; request_header { "Mailchute-Account" = "/^acc_own$/"; }\n'
+        '      apply { symbols_disabled = ["SPF_CHECK"]; } }\n'
+    )
     (root / "local.d" / "logging.inc").write_text('type = "console";\nlevel = "error";\n')
     user = pwd.getpwnam("_rspamd")
     for path in (root, *root.rglob("*")):
@@ -86,7 +90,7 @@ def _running(dns: DnsServer, root: Path) -> Iterator[str]:
         process.wait(20)
 
 
-def test_rspamd_judges_and_we_say_so(dns: DnsServer, rspamd: str) -> None:
+def test_rspamd_judges_by_the_accounts_settings_and_we_say_so(dns: DnsServer, rspamd: str) -> None:
     dns.zone.update(honest_zone("example.org"))
     settings = {"rspamd_url": rspamd, "deadline_s": 10.0}
     content = signer("example.org").sign(mail(body="Dear Joe,\r\n\r\nsee you tomorrow.\r\n"))
@@ -96,6 +100,10 @@ def test_rspamd_judges_and_we_say_so(dns: DnsServer, rspamd: str) -> None:
     names = {symbol.name for symbol in ham.spam.symbols}
     assert {"R_SPF_ALLOW", "R_DKIM_ALLOW"} <= names  # it agrees with our own verdicts
     assert (ham.auth.spf.result, ham.auth.dkim[0].result) == ("pass", "pass")
+    own = scan(dns, content, settings=settings, account_id="acc_own").spam  # an account's own settings
+    assert own is not None
+    assert own.engine == "rspamd"
+    assert {symbol.name for symbol in own.symbols} & {"R_SPF_ALLOW", "R_DKIM_ALLOW"} == {"R_DKIM_ALLOW"}
     spam = scan(dns, mail(body=f"{GTUBE}\r\n"), settings=settings).spam
     assert spam is not None
     assert (spam.engine, spam.is_spam, spam.action) == ("rspamd", True, "reject")

@@ -90,6 +90,7 @@ def message(
     helo: str = "mx.example.org",
     mail_from: str = "joe@example.org",
     listed_by: tuple[str, ...] = (),
+    account_id: str = "",
 ) -> Message:
     path = Path(mail_from.rpartition("@")[0], mail_from.rpartition("@")[2]) if mail_from else None
     return Message(
@@ -97,7 +98,8 @@ def message(
         client_ip=client_ip,
         helo=helo,
         reverse_path=path,
-        recipient_domain="inbox.test",
+        recipient=Path("support", "inbox.test"),
+        account_id=account_id,
         listed_by=listed_by,
     )
 

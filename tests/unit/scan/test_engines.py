@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from mailchute.verdicts import ScanReport
 
+from functions.scan.scan import Scanner
 from tests.servers.dns import DnsServer
-from tests.unit.scan.given import mail, scan
+from tests.unit.scan.given import mail, message, scan, settings_for
 
 DEADLINE_S = 2.0
 
@@ -66,7 +67,7 @@ def rspamd() -> Iterator[FakeRspamd]:
 
 
 def scanned(dns: DnsServer, **settings: object) -> ScanReport:
-    return scan(dns, mail(), settings={"deadline_s": DEADLINE_S, **settings})
+    return scan(dns, mail(), account_id="acc_1", settings={"deadline_s": DEADLINE_S, **settings})
 
 
 def test_rspamds_verdict_is_taken_on_its_own_scale(dns: DnsServer, rspamd: FakeRspamd) -> None:
@@ -75,6 +76,31 @@ def test_rspamds_verdict_is_taken_on_its_own_scale(dns: DnsServer, rspamd: FakeR
     assert (spam.engine, spam.score, spam.action, spam.is_spam) == ("rspamd", 12.5, "add header", True)
     assert [(s.name, s.score) for s in spam.symbols] == [("GTUBE", 12.5)]
     assert (rspamd.headers["IP"], rspamd.headers["From"]) == ("192.0.2.1", "joe@example.org")
+    assert (rspamd.headers["Rcpt"], rspamd.headers["Mailchute-Account"]) == ("support@inbox.test", "acc_1")
+
+
+def test_an_account_that_wants_no_spam_check_asks_nobody(dns: DnsServer, rspamd: FakeRspamd) -> None:
+    scanner = Scanner(settings_for(dns, rspamd_url=rspamd.url))
+    report = scanner.scan(message(mail()), spam_enabled=False, threshold=5.0)
+    scanner.close()
+    assert report.spam is None
+    assert rspamd.headers == {}
+
+
+def test_the_accounts_own_threshold_decides(dns: DnsServer, rspamd: FakeRspamd) -> None:
+    for threshold, is_spam in ((12.0, True), (12.5, True), (13.0, False)):
+        spam = scan(dns, mail(), settings={"rspamd_url": rspamd.url}, threshold=threshold).spam
+        assert spam is not None
+        assert (spam.engine, spam.is_spam, spam.threshold) == ("rspamd", is_spam, threshold)
+
+
+def test_a_rule_may_be_one_accounts_own(dns: DnsServer, tmp_path: Path) -> None:
+    when = 'recipient.account == "acc_1" and recipient.address == "support@inbox.test"'
+    (tmp_path / "own.toml").write_text(f"[[rule]]\nname = \"OWN\"\nwhen = '{when}'\nscore = 3\n")
+    for account_id, is_hit in (("acc_1", True), ("acc_2", False)):
+        spam = scan(dns, mail(), settings={"rules_dir": tmp_path}, account_id=account_id).spam
+        assert spam is not None
+        assert ("OWN" in {symbol.name for symbol in spam.symbols}) is is_hit
 
 
 NONSENSE = [
