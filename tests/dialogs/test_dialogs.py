@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.dialogs.dialog import play, same_class
+from tests.dialogs.rows import add_accounts
 from tests.ingress.edge_process import EdgeProcess, Jet, environ_of, new_database
 from tests.servers.nats import NatsServer
 
@@ -33,6 +34,7 @@ def address(
     database = new_database(
         tmp_path_factory.mktemp("dialogs"), "user@testserver", "support@inbox.test", "*@catch.test"
     )
+    add_accounts(database)
     edge = EdgeProcess(environ_of(nats_server_session, database, MAX_MESSAGE_OCTETS="1048576"))
     yield "127.0.0.1", edge.listening().port
     edge.stop()

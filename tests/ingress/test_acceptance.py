@@ -223,6 +223,33 @@ def test_a_client_that_reads_nothing_before_its_dot_hears_why_it_was_refused(
             assert client.sock.recv(1) == b""
 
 
+def test_at_sigterm_fifty_sessions_end_with_a_reply_and_what_is_stored_was_answered_250(
+    jet: Jet, start_edge: Start
+) -> None:
+    edge = start_edge(SMTP_PROCESSES="2")
+    clients = [edge.client() for _ in range(50)]
+    sending = clients[10:]
+    for client in sending:
+        client.ehlo()
+        client.mail("ann@sender.test")
+        client.rcpt("support@inbox.test")
+        client.putcmd("data")
+        assert client.getreply()[0] == 354
+        client.send(new_content())
+    for client in sending[:20]:
+        client.send(b".\r\n")
+    edge.process.terminate()
+    for client in sending[20:]:
+        client.send(b".\r\n")
+    replies = [client.getreply() for client in sending]
+    assert all(code in (250, 421, 451, 452) for code, _ in replies), replies
+    assert [client.getreply()[0] for client in clients[:10]] == [421] * 10
+    answered = {text.decode().split()[-1] for code, text in replies if code == 250}
+    assert len(answered) >= 20
+    assert edge.process.wait(timeout=60) == 0
+    assert {mail.id for mail in jet.mails()} == answered
+
+
 def test_at_sigterm_a_mail_on_its_way_is_finished(jet: Jet, start_edge: Start) -> None:
     content = new_content()
     edge = start_edge()

@@ -76,6 +76,26 @@ def test_limits_hold_over_all_processes(jet: Jet, start_edge: Start) -> None:
         client.close()
 
 
+def test_every_limit_counts_over_all_processes(jet: Jet, start_edge: Start) -> None:
+    rates = {"MAX_CONNECTIONS_PER_NETWORK_MINUTE": "12", "MAX_CONNECTIONS": "8"}
+    for name, limit in rates.items():
+        edge = start_edge(SMTP_PROCESSES="4", **{name: limit}, **NOBODY_EXEMPT)
+        until(
+            lambda edge=edge: sum(one["event"] == "listening" for one in edge.events) == 4, "four processes"
+        )
+        held, heard = [], []
+        for _ in range(40):
+            client = socket.create_connection(("127.0.0.1", edge.port), timeout=20)
+            held.append(client)
+            heard.append(client.makefile("rb").readline()[:3])
+        for client in held:
+            client.close()
+        # One after the other, so no two processes look in the same instant. A window that ends in
+        # between takes its share of the count along.
+        assert int(limit) <= heard.count(b"220") <= int(limit) + 4, (name, heard)
+        edge.stop()
+
+
 def test_a_process_that_is_killed_is_started_again_and_its_counts_are_freed(
     jet: Jet, start_edge: Start
 ) -> None:
