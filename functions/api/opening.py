@@ -35,4 +35,5 @@ def opened(settings: Settings) -> Services:
         signing_keys=settings.signing_keys,
         rates=Rates(settings.requests_per_minute),
         buckets=buckets,
+        listen_url=settings.listen_url,
     )

@@ -20,6 +20,7 @@ from mailchute.store import audit
 from mailchute.store.keys import ApiKey
 
 from .attachments import Attachments
+from .calls import Calls
 from .commands import Connector
 from .rates import Rates
 from .runs import Runs
@@ -41,6 +42,8 @@ class Services:
     signing_keys: tuple[PrivateKey, ...] = ()  # the installation's: anyone may see their public halves
     rates: Rates = field(default_factory=lambda: Rates(0))
     runs: Runs = field(default_factory=Runs)
+    calls: Calls = field(default_factory=Calls)  # of those who listen
+    listen_url: str = ""  # MAILCHUTE_LISTEN_URL: where deliver reaches them; "": nobody can listen
     buckets: Callable[[S3Settings], Bucket] = Bucket  # of an account's own: where may it lead?
 
     def sealer(self, connection: sa.Connection) -> Sealer:

@@ -23,6 +23,7 @@ class Settings:
     s3: S3Settings
     signing_keys: tuple[PrivateKey, ...]  # MAILCHUTE_SIGNING_KEY: as deliver has them
     allow_private: tuple[Network, ...]  # MAILCHUTE_ALLOW_PRIVATE: where an account's own bucket may be
+    listen_url: str  # MAILCHUTE_LISTEN_URL: this function as deliver reaches it, `/listen` at its end
     requests_per_minute: int  # MAILCHUTE_API_REQUESTS_PER_MINUTE: of one key; 0: no limit
 
     @classmethod
@@ -38,6 +39,7 @@ class Settings:
         s3 = S3Settings.read(reader)
         signing_keys = read_private_keys(reader)
         allow_private = reader.networks("MAILCHUTE_ALLOW_PRIVATE")
+        listen_url = reader.url("MAILCHUTE_LISTEN_URL", "", ("http", "https")).rstrip("/")
         requests_per_minute = reader.whole("MAILCHUTE_API_REQUESTS_PER_MINUTE", 600, low=0, high=1_000_000)
         reader.check()
         if not database.master_key_file:
@@ -50,5 +52,6 @@ class Settings:
             s3=s3,
             signing_keys=signing_keys,
             allow_private=allow_private,
+            listen_url=listen_url,
             requests_per_minute=requests_per_minute,
         )

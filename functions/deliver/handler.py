@@ -5,21 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 from mailchute.delivery import AttemptRequest, RehearsalRequest
-from mailchute.directory import Directory
 from mailchute.errors import BadSetting
 from mailchute.function import Answer, Call, answer
-from mailchute.resolver import Resolver
-from mailchute.sealing import Keyring
 from mailchute.settings import Reader
 
 from .attempt import Attempts
-from .client import Client
-from .egress import Egress
-from .identity import Identities
-from .names import resolve_by
+from .opening import opened
 from .rehearsal import HEADER, rehearsed
 from .settings import Settings
 
@@ -42,16 +35,7 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     if not settings.database.master_key_file:
         reader.mistakes.append("MAILCHUTE_MASTER_KEY_FILE is not set: it opens the endpoints' secrets")
     reader.check()
-    keyring = Keyring.from_file(Path(settings.database.master_key_file))
-    egress = Egress(
-        resolve=resolve_by(Resolver(settings.dns)), allowed=settings.allow_private, ports=settings.ports
-    )
-    _attempts = Attempts(
-        endpoints=Directory(settings.database.url, keyring=keyring),
-        client=Client(egress=egress, identities=Identities(settings.authority_file)),
-        keys=settings.signing_keys,
-        timeout_s=settings.timeout_s,
-    )
+    _attempts = opened(settings)
 
 
 def handle(call: Call) -> Answer:

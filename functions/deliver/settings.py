@@ -9,6 +9,7 @@ from mailchute import signing
 from mailchute.settings import DatabaseSettings, DnsSettings, Network, Reader
 
 from .attempt import TIMEOUT_S
+from .destination import Destination, destination_of
 
 PORTS = "80,443,8080,8443"
 
@@ -23,10 +24,12 @@ class Settings:
     ports: frozenset[int]  # MAILCHUTE_WEBHOOK_PORTS: of public endpoints
     timeout_s: float  # MAILCHUTE_WEBHOOK_TIMEOUT: of a whole attempt
     authority_file: str  # MAILCHUTE_WEBHOOK_CA_FILE: authorities trusted beside the system's; "" for none
+    listen: Destination | None  # MAILCHUTE_LISTEN_URL: our own api's door for those who listen
     signing_keys: tuple[signing.PrivateKey, ...]  # MAILCHUTE_SIGNING_KEY: PEM, RSA and Ed25519
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
+        listen_url = reader.url("MAILCHUTE_LISTEN_URL", "", ("http", "https"))
         return cls(
             database=DatabaseSettings.read(reader),
             dns=DnsSettings.read(reader),
@@ -34,6 +37,7 @@ class Settings:
             ports=_ports(reader),
             timeout_s=reader.seconds("MAILCHUTE_WEBHOOK_TIMEOUT", TIMEOUT_S, low=2, high=60),
             authority_file=_authority_file(reader),
+            listen=destination_of(listen_url) if listen_url else None,
             signing_keys=signing.read_private_keys(reader),
         )
 

@@ -29,6 +29,7 @@ from functions.record.ledger import record
 from tests.unit.record.test_fold import BEGIN
 
 SIGNING_KEY = Ed25519PrivateKey.generate()
+LISTEN_URL = "http://api.test/listen"
 
 
 @dataclass
@@ -53,6 +54,9 @@ class FakeAttachments:
 
     def delete(self, keys: tuple[str, ...], _opened: Opened) -> None:
         self.deleted += keys
+
+    def url_of(self, key: str, _opened: Opened, life_s: int) -> str | None:
+        return None if key in self.deleted else f"https://s3.example/{key}?X-Amz-Expires={life_s}"
 
 
 @dataclass
@@ -109,7 +113,7 @@ def api(database_url: str) -> Iterator[Api]:
     database, connector, attachments = Database(database_url), FakeConnector(), FakeAttachments()
     services = Services(
         database=database, keyring=Keyring((b"k" * 32,)), connector=connector, attachments=attachments,
-        now=lambda: BEGIN, signing_keys=(SIGNING_KEY,), buckets=FakeBucket,
+        now=lambda: BEGIN, signing_keys=(SIGNING_KEY,), buckets=FakeBucket, listen_url=LISTEN_URL,
     )  # fmt: skip
     client = Client(application(services))
     yield Api(database, connector, attachments, client, "", "", services).with_key("default")

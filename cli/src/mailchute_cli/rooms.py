@@ -77,8 +77,9 @@ class Functions:
         )
 
     def settings(self) -> dict[str, str]:
-        """Return what the connector is told."""
-        return {f"MAILCHUTE_FUNCTION_{name.upper()}_URL": url for name, url in self._urls().items()}
+        """Return what the connector is told, and where deliver finds those who listen at api."""
+        urls = {f"MAILCHUTE_FUNCTION_{name.upper()}_URL": url for name, url in self._urls().items()}
+        return urls | {"MAILCHUTE_LISTEN_URL": f"http://{text_of(self._addresses['api'])}/listen"}
 
     def _urls(self) -> dict[str, str]:
         return {

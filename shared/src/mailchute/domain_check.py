@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
-from mailchute.answers import Answer
 from mailchute.domain_records import OWNERSHIP_PREFIX, Record, State
 from mailchute.errors import LookupFailed
+
+if TYPE_CHECKING:  # who only reads what was found needs no DNS library
+    from mailchute.answers import Answer
 
 PROBE = "mailchute-check"  # the name that stands for all below a wildcard
 FOUND_MAX_COUNT = 10
