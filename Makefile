@@ -5,7 +5,7 @@ BIN := .venv/bin
 ROOMS := shared smtp-ingress connector cli
 LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --no-header
 
-.PHONY: run test lint format lock bench fuzz corpus-report spam-report debian-tools clean
+.PHONY: run test lint format lock bench isolation fuzz corpus-report spam-report debian-tools clean
 
 run: .venv/run.stamp
 	@$(BIN)/mailchute demo
@@ -25,6 +25,9 @@ format: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench.run
+
+isolation: .venv/dev.stamp
+	$(BIN)/python -m bench.isolation
 
 fuzz: .venv/dev.stamp
 	$(BIN)/python -m bench.fuzz

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.child import free_port, running
@@ -56,11 +56,25 @@ class Mailchute(System):
 
 
 @contextlib.contextmanager
-def mailchute(folder: Path, dns_port: int, sink_port: int) -> Iterator[Mailchute]:
-    """Run `mailchute up` on `folder`, which may hold what an earlier run left."""
+def mailchute(
+    folder: Path,
+    dns_port: int,
+    sink_port: int,
+    *,
+    text: str = "",
+    settings: Mapping[str, str] | None = None,
+    ready_within_s: float = UP_S,
+) -> Iterator[Mailchute]:
+    """
+    Run `mailchute up` on `folder`, which may hold what an earlier run left.
+
+    Args:
+        text: The routes file; "" for the usual one.
+        settings: MAILCHUTE_… beside the usual ones.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     routes = folder / "routes.yml"
-    routes.write_text(_ROUTES.format(sink=sink_port))
+    routes.write_text(text or _ROUTES.format(sink=sink_port))
     smtp_port, http_port = free_port(), free_port()
     command: list[str | Path] = [Path(sys.executable).parent / "mailchute", "up", "--data", folder / "data"]
     command += ["--smtp", f"127.0.0.1:{smtp_port}", "--http", f"127.0.0.1:{http_port}", "--routes", routes]
@@ -69,9 +83,10 @@ def mailchute(folder: Path, dns_port: int, sink_port: int) -> Iterator[Mailchute
         "MAILCHUTE_DNS": f"127.0.0.1:{dns_port}",
         "MAILCHUTE_ALLOW_PRIVATE": "127.0.0.0/8",
         "MAILCHUTE_HOSTNAME": "mx.inbox.test",
+        **(settings or {}),
     }
     began = time.monotonic()
-    with running(command, folder / "up.log", timeout_s=UP_S, environment=environment) as process:
+    with running(command, folder / "up.log", timeout_s=ready_within_s, environment=environment) as process:
         yield Mailchute(smtp_port, process.pid, time.monotonic() - began)
 
 

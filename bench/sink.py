@@ -1,7 +1,7 @@
 """
 A webhook receiver that costs little: HTTP/1.1 with keep-alive, one journal line for each POST.
 
-/ok answers 200, /broken 500, /hang never.
+/ok answers 200, /broken 500, /hang never; /mended answers 500 until SIGUSR1, and 200 from then on.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Journal:
     """The POSTs received, as lines "token path received_ns size_octets"."""
 
     def __init__(self, path: Path) -> None:
+        self.is_mended = False
         self._file = path.open("ab", buffering=0)
         self._lines: list[bytes] = []
 
@@ -35,6 +36,9 @@ class Journal:
         found = TOKEN.search(body)
         token = found[0] if found else b"-"
         self._lines.append(b"%b %b %d %d\n" % (token, path, time.monotonic_ns(), len(body)))
+
+    def mend(self) -> None:
+        self.is_mended = True
 
     async def flush_for_ever(self) -> None:
         while True:
@@ -75,6 +79,8 @@ class Receiver(asyncio.Protocol):
         self._body_at = 0
         if self._path.startswith(b"/ok"):
             self._transport.write(_OK)
+        elif self._path.startswith(b"/mended"):
+            self._transport.write(_OK if self._journal.is_mended else _BROKEN)
         elif self._path.startswith(b"/broken"):
             self._transport.write(_BROKEN)
         return True
@@ -102,6 +108,7 @@ async def serve(port: int, path: Path) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    loop.add_signal_handler(signal.SIGUSR1, journal.mend)
     await loop.create_server(lambda: Receiver(journal), "127.0.0.1", port, backlog=1024)
     flushing = asyncio.create_task(journal.flush_for_ever())
     print("ready", flush=True)

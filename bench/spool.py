@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import mmap
 from collections.abc import Iterable, Iterator
@@ -30,8 +31,9 @@ class Spool:
         self._index = folder / "index.jsonl"
         self._octets = folder / "mails.bin"
 
-    def write(self, mails: Iterable[Mail], recipient: str) -> int:
-        """Write the mails, all to `recipient`; return how many."""
+    def write(self, mails: Iterable[Mail], recipient: str | Iterator[str]) -> int:
+        """Write the mails, all to `recipient` or each to the next one; return how many."""
+        recipients = itertools.repeat(recipient) if isinstance(recipient, str) else recipient
         self._index.parent.mkdir(parents=True, exist_ok=True)
         offset = count = 0
         with self._octets.open("wb") as octets, self._index.open("w") as index:
@@ -39,7 +41,7 @@ class Spool:
                 wire = on_the_wire(mail.octets)
                 entry = Entry(
                     token=mail.token, kind=mail.kind, sender=mail.sender,
-                    offset=offset, size_octets=len(wire), recipient=recipient,
+                    offset=offset, size_octets=len(wire), recipient=next(recipients),
                 )  # fmt: skip
                 octets.write(wire)
                 index.write(json.dumps(asdict(entry)) + "\n")

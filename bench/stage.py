@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -95,12 +97,17 @@ class Stage:
         self._writer, self._pids = writer, pids
         self._serial = 0
 
-    def spool(self, kinds: Iterator[Kind], recipient: str) -> tuple[str, Path]:
+    def mend(self) -> None:
+        """Let /mended answer 200 from now on."""
+        os.kill(self._pids[1], signal.SIGUSR1)
+
+    def spool(self, kinds: Iterator[Kind], recipient: str | Iterator[str]) -> tuple[str, Path]:
         """Write mails of these kinds; return the run's name and the spool's folder."""
         self._serial += 1
         run = f"r{self._serial}"
         folder = self.folder / f"spool-{run}"
-        Spool(folder).write(self._writer.mails(run, kinds, recipient), recipient)
+        header = recipient if isinstance(recipient, str) else RECIPIENT
+        Spool(folder).write(self._writer.mails(run, kinds, header), recipient)
         return run, folder
 
     def drive(
@@ -110,7 +117,7 @@ class Stage:
         pace: Pace,
         *,
         posts: bool,
-        recipient: str = RECIPIENT,
+        recipient: str | Iterator[str] = RECIPIENT,
     ) -> Run:
         """Send mails of these kinds and wait, where the system `posts`, until they came out again."""
         run, spool = self.spool(kinds, recipient)
