@@ -26,7 +26,7 @@ import msgspec
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from hosted import WAITING_MAX, Hosted, refusal
-from mailchute import wire
+from mailchute import heap, wire
 from mailchute.errors import BadSetting
 from mailchute.eventlog import start_logging
 from mailchute.function import NEVER, RETRY_AFTER_S, Answer, Call
@@ -200,6 +200,7 @@ def load(settings: Settings) -> FunctionCalls:
             module.start()
     except BadSetting as error:
         sys.exit(str(error))
+    heap.settle()
     return application(modules, internal_token=settings.internal_token, max_inflight=settings.max_inflight)
 
 

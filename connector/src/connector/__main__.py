@@ -10,6 +10,7 @@ import sys
 
 import aiohttp
 import uvloop
+from mailchute import heap
 from mailchute.errors import BadSetting, StreamUnavailable
 from mailchute.eventlog import EventLog, start_logging
 from mailchute.jetstream import connect
@@ -63,6 +64,7 @@ async def _run(settings: Settings, door: Door, log: EventLog) -> None:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4)
         async with aiohttp.ClientSession(connector=connector) as session:
             pipeline = Pipeline(client, session, settings)
+            heap.settle()
             door.show(pipeline)
             log.info("ready")
             running = asyncio.ensure_future(pipeline.run())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 from collections.abc import Awaitable, Callable
 
+from mailchute import heap
 from mailchute.directory import Directory
 from mailchute.errors import StreamUnavailable
 from mailchute.eventlog import EventLog
@@ -113,9 +113,7 @@ async def serve(
     server = await asyncio.get_running_loop().create_server(
         lambda: Session(edge), sock=listening, backlog=BACKLOG
     )
-    # What is loaded by now stays: the collector need not look at it again for each mail.
-    gc.collect()
-    gc.freeze()
+    heap.settle()
     log.info("listening", host=settings.host, port=listening.getsockname()[1])
     try:
         stopping = asyncio.ensure_future(stop.wait())
