@@ -13,7 +13,9 @@ from mailchute.eventlog import event_log
 from mailchute.signing import jwks_of
 from werkzeug.exceptions import HTTPException
 
+from . import downloads
 from .asking import allowance_fields, asked
+from .door import PATH, door_view
 from .editions import etag_of
 from .mta_sts import POLICY, policy_view
 from .openapi import document
@@ -38,7 +40,9 @@ def application(services: Services) -> flask.Flask:
     described = wire.encode_json(document(OPERATIONS))
     app.add_url_rule(f"{PREFIX}/openapi.json", "openapi", lambda: _json(200, described))
     app.add_url_rule(JWKS, "jwks", _jwks(services))
+    app.add_url_rule(downloads.RULE, "download", downloads.redirection(services))
     app.add_url_rule(POLICY, "mta-sts", policy_view(services.database))
+    app.add_url_rule(PATH, "listen", door_view(services.calls), methods=["POST"])
     for one in OPERATIONS:
         rule = PREFIX + re.sub(r"\{(\w+)\}", r"<\1>", one.path)
         app.add_url_rule(rule, f"{one.method} {one.path}", _view(one, services), methods=[one.method])

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from mailchute.database import Database
 from mailchute.expiring import PAGE, DueMail
-from mailchute.tables import email, event
+from mailchute.tables import account, email, event
 
 
 def due_mails(
@@ -38,13 +38,21 @@ def due_query(now: datetime) -> sa.Select[tuple[str, int | None, datetime, bool]
             email.c.expires_at,
             has_dead_records.label("has_dead_records"),
         )
-        .where(email.c.expires_at <= now)
+        .where(email.c.expires_at <= now, ~is_held())
         .order_by(email.c.expires_at, email.c.id)
     )
+
+
+def is_held() -> sa.ColumnElement[bool]:
+    """Return whether an investigation is open that needs the mail, or all of its account's."""
+    of_account = sa.exists().where(account.c.id == email.c.account_id, account.c.held_at.is_not(None))
+    return sa.or_(email.c.held_at.is_not(None), of_account)
 
 
 def oldest_due_s(database: Database, now: datetime) -> float:
     """Return how long the mail that is due the longest has been so; 0 when none is. Raises: as due_mails."""
     with database.read() as connection:
-        oldest: datetime | None = connection.scalar(sa.select(sa.func.min(email.c.expires_at)))
+        oldest: datetime | None = connection.scalar(
+            sa.select(sa.func.min(email.c.expires_at)).where(~is_held())
+        )
     return 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())

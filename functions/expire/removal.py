@@ -11,6 +11,8 @@ from mailchute.database import RECORD_LOCK, Database
 from mailchute.eventlog import event_log
 from mailchute.tables import attempt, delivery, email, event
 
+from .due import is_held
+
 log = event_log("expire")
 
 
@@ -33,7 +35,7 @@ def remove(database: Database, storage: Storage, mail_ids: Sequence[str], now: d
     """
     if not mail_ids:
         return 0
-    is_due = sa.and_(email.c.id.in_(mail_ids), email.c.expires_at <= now)
+    is_due = sa.and_(email.c.id.in_(mail_ids), email.c.expires_at <= now, ~is_held())
     with database.read() as connection:
         found = connection.execute(sa.select(email.c.id, email.c.objects).where(is_due)).all()
     keys = {mail_id: tuple(objects or ()) for mail_id, objects in found}

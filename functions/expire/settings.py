@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from mailchute.settings import DatabaseSettings, DnsSettings, Reader, S3Settings
+from mailchute.sealing import Keyring
+from mailchute.settings import DatabaseSettings, DnsSettings, Network, Reader, S3Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +17,8 @@ class Settings:
     database_url: str
     s3: S3Settings
     dns: DnsSettings  # where the records of domains are looked up
+    keyring: Keyring | None  # MAILCHUTE_MASTER_KEY_FILE: opens accounts' own buckets
+    allow_private: tuple[Network, ...]  # MAILCHUTE_ALLOW_PRIVATE: where such a bucket may be
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -23,10 +27,14 @@ class Settings:
             BadSetting: One line per mistake.
         """
         reader = Reader(environ)
+        database = DatabaseSettings.read(reader)
+        key_file = database.master_key_file
         settings = cls(
-            database_url=DatabaseSettings.read(reader).url,
+            database_url=database.url,
             s3=S3Settings.read(reader),
             dns=DnsSettings.read(reader),
+            keyring=Keyring.from_file(Path(key_file)) if key_file else None,
+            allow_private=reader.networks("MAILCHUTE_ALLOW_PRIVATE"),
         )
         reader.check()
         return settings

@@ -1,58 +1,72 @@
-"""Attachments on S3, as far as expire touches them: they go."""
+"""Attachments on S3, as far as expire touches them: they go, from whichever bucket they lie in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from mailchute.settings import S3Settings
+from mailchute.bucket import Bucket
+from mailchute.database import Database
+from mailchute.errors import SecretUnreadable
+from mailchute.eventlog import event_log
+from mailchute.installation import open_sealer
+from mailchute.sealing import Keyring
+from mailchute.settings import Network, S3Settings
+from mailchute.storage_connection import connection_of
+from mailchute.stored_key import by_connection, key_in
 
-AT_ONCE = 1_000  # DeleteObjects takes no more
+log = event_log("expire")
 
 
 class S3Storage:
-    """The installation's bucket."""
+    """
+    The buckets that attachments lie in.
 
-    def __init__(self, settings: S3Settings) -> None:
-        self._settings = settings
+    Args:
+        opened: Returns an account's own bucket by the id of its connection; None: it was taken away, which
+            is refused while attachments that are kept lie there.
+    """
+
+    def __init__(
+        self,
+        settings: S3Settings,
+        *,
+        opened: Callable[[str], S3Settings | None] = lambda _connection_id: None,
+        allowed: tuple[Network, ...] = (),
+    ) -> None:
+        self._ours = Bucket(settings)
+        self._opened = opened
+        self._allowed = allowed
 
     def delete(self, keys: Sequence[str]) -> frozenset[str]:
-        """Delete these objects, gone already or not; return those that could not be deleted now."""
-        if not self._settings.bucket:
-            return frozenset(keys)
+        """
+        Delete these objects, gone already or not; return those that could not be deleted now.
+
+        Raises:
+            DatabaseUnavailable: It does not say which buckets accounts have.
+        """
         left: set[str] = set()
-        for begin in range(0, len(keys), AT_ONCE):
-            left |= self._delete(keys[begin : begin + AT_ONCE])
+        for connection_id, names in by_connection(keys).items():
+            left.update(key_in(connection_id, name) for name in self._delete(connection_id, names))
         return frozenset(left)
 
-    def _delete(self, keys: Sequence[str]) -> set[str]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as in _client
-
-        wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+    def _delete(self, connection_id: str | None, names: list[str]) -> frozenset[str]:
+        if connection_id is None:
+            return self._ours.delete(names)
         try:
-            answer = self._client.delete_objects(Bucket=self._settings.bucket, Delete=wanted)
-        except (BotoCoreError, ClientError):
-            return set(keys)
-        return {error["Key"] for error in answer.get("Errors", ()) if error.get("Code") != "NoSuchKey"}
+            settings = self._opened(connection_id)
+        except SecretUnreadable as error:
+            log.error("secret-unreadable", stage="expire", reason=str(error))
+            return frozenset(names)
+        return frozenset() if settings is None else Bucket(settings, allowed=self._allowed).delete(names)
 
-    @cached_property
-    def _client(self) -> Any:
-        # Half a second of imports: a start waits for us, and most mail has nothing on S3.
-        import boto3  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
 
-        settings = self._settings
-        return boto3.client(
-            "s3",
-            endpoint_url=settings.endpoint or None,
-            aws_access_key_id=settings.access_key or None,
-            aws_secret_access_key=settings.secret_key or None,
-            region_name=settings.region,
-            config=Config(
-                s3={"addressing_style": "path" if settings.endpoint else "auto"},
-                connect_timeout=3,
-                read_timeout=15,
-                retries={"total_max_attempts": 1},
-            ),
-        )
+def opened_by(database: Database, keyring: Keyring | None) -> Callable[[str], S3Settings | None]:
+    """Return what opens accounts' own buckets with this keyring; without one they stay closed."""
+
+    def opened(connection_id: str) -> S3Settings | None:
+        if keyring is None:
+            raise SecretUnreadable("an account has a bucket of its own: set MAILCHUTE_MASTER_KEY_FILE")
+        with database.read() as connection:
+            return connection_of(connection, connection_id, open_sealer(connection, keyring))
+
+    return opened

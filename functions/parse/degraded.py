@@ -34,7 +34,7 @@ def degraded(
     tray = Tray(
         inline_limit_octets=mail.alias.inline_limit_octets,
         inline_left_octets=mail.alias.body_limit_octets,
-        has_storage=settings.has_storage,
+        has_storage=settings.stores(mail.alias),
         is_infected=report.security.virus is not None and report.security.virus.infected,
     )
     tray.put(octets, filename=RAW_NAME, content_type="message/rfc822")

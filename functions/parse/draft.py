@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from mailchute import wire
+from mailchute.alias import RETENTION_S
 from mailchute.parsed import ParseAnswer
 from mailchute.payload import Payload
 
@@ -22,6 +23,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     answer: ParseAnswer  # its payload field is still empty
     uploads: tuple[Upload, ...] = ()
     failure: str | None = None  # why it is degraded, for the log
+    storage_connection_id: str | None = None  # the account's own bucket; None: the installation's
+    retention_s: int = RETENTION_S  # how long what is uploaded lives at least, after the mail's end
 
 
 def finished(draft: Draft) -> ParseAnswer:

@@ -32,12 +32,12 @@ class Parser:
         self._pool = Pool(
             settings.worker, worker_count=settings.worker_count, wall_limit_s=settings.wall_limit_s
         )
-        self._storage = Storage(settings.s3) if settings.s3.bucket else None
+        self._storage = Storage(settings)
 
     def start(self) -> None:
         """Fork the workers and create the bucket; S3 may come later, mail that needs it waits."""
         self._pool.start()
-        if self._storage is not None:
+        if self._settings.s3.bucket:
             try:
                 self._storage.create_bucket()
             except StorageUnavailable as error:
@@ -87,17 +87,23 @@ class Parser:
         return wire.encode(finished(draft))
 
     def _stored(self, draft: Draft) -> Draft:
-        if self._storage is None:
-            raise StorageUnavailable("no storage is configured")
         payload = draft.payload
         attachments = list(payload.message.attachments)
         keys = self._storage.put_all(
-            payload.id, [(upload, attachments[upload.index]) for upload in draft.uploads]
+            payload.id,
+            [(upload, attachments[upload.index]) for upload in draft.uploads],
+            draft.storage_connection_id,
         )
         now = datetime.now(UTC)
-        for upload, key in zip(draft.uploads, keys, strict=True):
-            url, expires_at = self._storage.url_of(key, now=now)
-            attachments[upload.index] = replace(attachments[upload.index], url=url, expires_at=expires_at)
+        for place, upload in enumerate(draft.uploads):
+            attachment = attachments[upload.index]
+            if keys is None:
+                # The account's bucket was taken away after the mail had come: nowhere else is its mail put.
+                told = replace(attachment, status="excluded", exclude_reason="no-storage")
+            else:
+                url, ends_at = self._storage.url_of(keys[place], now=now, retention_s=draft.retention_s)
+                told = replace(attachment, url=url, expires_at=ends_at)
+            attachments[upload.index] = told
         message = replace(payload.message, attachments=tuple(attachments))
-        answer: ParseAnswer = replace(draft.answer, objects=tuple(keys))
+        answer: ParseAnswer = replace(draft.answer, objects=tuple(keys or ()))
         return Draft(payload=replace(payload, message=message), answer=answer)

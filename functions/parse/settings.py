@@ -7,7 +7,8 @@ import socket
 from dataclasses import dataclass
 from typing import cast
 
-from mailchute.settings import Reader, S3Settings
+from mailchute.alias import AliasSnapshot
+from mailchute.settings import DatabaseSettings, Network, Reader, S3Settings
 
 from .markdown import ENGINES, Engine
 
@@ -26,6 +27,10 @@ class WorkerSettings:
     memory_mib: int = 1024  # MAILCHUTE_PARSE_MEMORY_MIB: address space of one worker
     cpu_limit_s: float = CPU_LIMIT_S
 
+    def stores(self, alias: AliasSnapshot) -> bool:
+        """Return whether large attachments of its mail can go to a bucket, the installation's or its own."""
+        return alias.has_storage and (self.has_storage or alias.storage_connection_id is not None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -34,12 +39,17 @@ class Settings:
     worker: WorkerSettings
     worker_count: int  # MAILCHUTE_PARSE_WORKERS
     s3: S3Settings
+    database_url: str = ""
+    master_key_file: str = ""  # opens accounts' own buckets, and signs long links
+    allow_private: tuple[Network, ...] = ()  # MAILCHUTE_ALLOW_PRIVATE: where such a bucket may be
+    public_url: str = ""  # MAILCHUTE_PUBLIC_URL: where the API is reached; "": no link outlives seven days
     wall_limit_s: float = WALL_LIMIT_S
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
         """Raises BadSetting through reader.check() when a setting cannot be used."""
         s3 = S3Settings.read(reader)
+        database = DatabaseSettings.read(reader)
         markdown = reader.choice("MAILCHUTE_MARKDOWN", ENGINES, "html-to-markdown")
         settings = cls(
             worker=WorkerSettings(
@@ -50,6 +60,10 @@ class Settings:
             ),
             worker_count=reader.whole("MAILCHUTE_PARSE_WORKERS", os.cpu_count() or 2, low=1, high=64),
             s3=s3,
+            database_url=database.url,
+            master_key_file=database.master_key_file,
+            allow_private=reader.networks("MAILCHUTE_ALLOW_PRIVATE"),
+            public_url=reader.url("MAILCHUTE_PUBLIC_URL", "", ("http", "https")).rstrip("/"),
         )
         reader.check()
         return settings

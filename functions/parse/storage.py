@@ -2,121 +2,134 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import boto3
-from boto3.exceptions import Boto3Error
-from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from mailchute.bucket import Bucket
+from mailchute.downloads import PATH, token_of
 from mailchute.errors import StorageUnavailable
 from mailchute.payload import Attachment
+from mailchute.sealing import Keyring
 from mailchute.settings import S3Settings
+from mailchute.stored_key import key_in, parted
 
 from .draft import Upload
-from .settings import URL_LIFE_S
+from .settings import URL_LIFE_S, Settings
 
-PART_OCTETS = 8 * 1024 * 1024  # of a multipart upload; S3 asks for at least 5 MiB
-_TRANSFER = TransferConfig(
-    multipart_threshold=PART_OCTETS, multipart_chunksize=PART_OCTETS, use_threads=False
-)
-_AWAY = (BotoCoreError, ClientError, Boto3Error, OSError)
+if TYPE_CHECKING:
+    from mailchute.directory import Directory
+
+BUCKETS_MAX_COUNT = 256  # of accounts, whose clients are kept
 
 
 class Storage:
-    """The bucket that large attachments go to."""
+    """
+    The buckets that large attachments go to: the installation's, and accounts' own.
 
-    def __init__(self, settings: S3Settings) -> None:
-        self._bucket = settings.bucket
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=settings.endpoint or None,
-            aws_access_key_id=settings.access_key or None,
-            aws_secret_access_key=settings.secret_key or None,
-            region_name=settings.region,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path" if settings.endpoint else "auto"},
-                connect_timeout=3,
-                read_timeout=15,
-                retries={"total_max_attempts": 2, "mode": "standard"},
-                max_pool_connections=32,
-            ),
-        )
+    Raises:
+        BadSetting: The master key cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        key_file = settings.master_key_file
+        self._keyring = Keyring.from_file(Path(key_file)) if key_file else None
+        self._ours = Bucket(settings.s3)
+        self._buckets: dict[S3Settings, Bucket] = {}
         self._uploaders = ThreadPoolExecutor(8, thread_name_prefix="upload")
 
     def create_bucket(self) -> None:
         """
-        Create the bucket unless it is there.
+        Create the installation's bucket unless it is there.
 
         Raises:
             StorageUnavailable: S3 does not answer, or refuses.
         """
-        try:
-            self._client.head_bucket(Bucket=self._bucket)
-        except ClientError as refusal:
-            if refusal.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 404:
-                raise StorageUnavailable(_told(refusal)) from refusal
-            try:
-                self._client.create_bucket(Bucket=self._bucket)
-            except self._client.exceptions.BucketAlreadyOwnedByYou:
-                pass
-            except _AWAY as error:
-                raise StorageUnavailable(_told(error)) from error
-        except _AWAY as error:
-            raise StorageUnavailable(_told(error)) from error
+        self._ours.create()
 
-    def put_all(self, mail_id: str, uploads: Iterable[tuple[Upload, Attachment]]) -> list[str]:
+    def bucket_of(self, connection_id: str | None) -> Bucket | None:
         """
-        Store the octets of these attachments and return their keys, in the same order.
+        Return the bucket behind this storage connection, the installation's for None; None: there is none.
+
+        Raises:
+            StorageUnavailable: What opens it is not given to us.
+            DirectoryUnavailable: The database is away, and it was never asked before.
+            SecretUnreadable: Its keys do not open.
+        """
+        if connection_id is None:
+            return self._ours if self._ours.settings.bucket else None
+        settings = self._directory.connection(connection_id)
+        if settings is None:
+            return None
+        if settings not in self._buckets:
+            if len(self._buckets) >= BUCKETS_MAX_COUNT:
+                self._buckets.clear()
+            self._buckets[settings] = Bucket(settings, allowed=self._settings.allow_private)
+        return self._buckets[settings]
+
+    def put_all(
+        self, mail_id: str, uploads: Iterable[tuple[Upload, Attachment]], connection_id: str | None = None
+    ) -> list[str] | None:
+        """
+        Store the octets of these attachments and return their keys, in the same order; None: nowhere to.
 
         A key is the mail's id and the attachment's number: put twice, it is the same object.
 
         Raises:
             StorageUnavailable: One could not be stored; nothing is to be told about any.
         """
-        futures = [self._uploaders.submit(self._put, mail_id, *each) for each in uploads]
-        try:
-            return [future.result() for future in futures]
-        except _AWAY as error:
-            raise StorageUnavailable(_told(error)) from error
+        bucket = self.bucket_of(connection_id)
+        if bucket is None:
+            return None
+        futures = [self._uploaders.submit(_put, bucket, mail_id, *each) for each in uploads]
+        return [key_in(connection_id, future.result()) for future in futures]
 
-    def url_of(self, key: str, *, now: datetime) -> tuple[str, datetime]:
-        """Return a URL that downloads the object, and when it ends."""
-        url = self._client.generate_presigned_url(
-            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=URL_LIFE_S
-        )
-        return url, (now + timedelta(seconds=URL_LIFE_S)).astimezone(UTC).replace(microsecond=0)
+    def url_of(self, key: str, *, now: datetime, retention_s: int = 0) -> tuple[str, datetime]:
+        """Return a URL that downloads the object, and when it ends; it is signed here, S3 is not asked."""
+        public_url = self._settings.public_url
+        if retention_s > URL_LIFE_S and public_url and self._keyring is not None:
+            ends_at = _ends_at(now, retention_s)
+            return f"{public_url}{PATH}{token_of(self._keyring, key, ends_at)}", ends_at
+        connection_id, name = parted(key)
+        bucket = self.bucket_of(connection_id)
+        if bucket is None:
+            raise StorageUnavailable("the storage connection was taken away a moment ago")
+        return bucket.url_of(name, URL_LIFE_S), _ends_at(now, URL_LIFE_S)
 
-    def _put(self, mail_id: str, upload: Upload, attachment: Attachment) -> str:
-        key = f"{mail_id}/{upload.index}"
-        self._client.upload_fileobj(
-            io.BytesIO(upload.octets),
-            self._bucket,
-            key,
-            ExtraArgs={
-                "ContentType": "application/octet-stream",  # never rendered by a browser under our name
-                "ContentDisposition": content_disposition(attachment.filename),
-                "Metadata": {"sha256": attachment.sha256},
-            },
-            Config=_TRANSFER,
-        )
-        return key
+    @cached_property
+    def _directory(self) -> Directory:
+        if self._keyring is None:
+            raise StorageUnavailable(
+                "the account has a bucket of its own: set MAILCHUTE_MASTER_KEY_FILE and MAILCHUTE_DATABASE_URL"
+            )
+        # A third of a second of imports: most installations have no account with a bucket of its own.
+        from mailchute.directory import Directory  # noqa: PLC0415
+
+        return Directory(self._settings.database_url, keyring=self._keyring)
+
+
+def _ends_at(now: datetime, life_s: int) -> datetime:
+    return (now + timedelta(seconds=life_s)).astimezone(UTC).replace(microsecond=0)
+
+
+def _put(bucket: Bucket, mail_id: str, upload: Upload, attachment: Attachment) -> str:
+    name = f"{mail_id}/{upload.index}"
+    bucket.put(
+        name,
+        upload.octets,
+        ContentType="application/octet-stream",  # never rendered by a browser under our name
+        ContentDisposition=content_disposition(attachment.filename),
+        Metadata={"sha256": attachment.sha256},
+    )
+    return name
 
 
 def content_disposition(filename: str) -> str:
     """Return a Content-Disposition that saves the file under its name (RFC 6266, 4.3; RFC 8187)."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in " ._-()") else "_" for c in filename)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
-
-
-def _told(error: Exception) -> str:
-    """Return what is wrong without what was sent: no key, no name."""
-    if isinstance(error, ClientError):
-        return f"S3 answered {error.response.get('Error', {}).get('Code', 'an error')}"
-    return f"S3 is away: {type(error).__name__}"

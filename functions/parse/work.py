@@ -67,7 +67,7 @@ def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
     tray = Tray(
         inline_limit_octets=alias.inline_limit_octets,
         inline_left_octets=alias.body_limit_octets - 2 * len(content.text) - 2 * len(content.html or ""),
-        has_storage=settings.has_storage,
+        has_storage=settings.stores(alias),
         is_infected=report.security.virus is not None and report.security.virus.infected,
     )
     if short is not None:
@@ -158,7 +158,14 @@ def drafted(
         endpoint_id=endpoint_id_of(rule, mail.alias.endpoints),
         words=rule.words if is_blocked and rule is not None else None,
     )
-    return Draft(payload=payload, answer=answer, uploads=uploads, failure=failure)
+    return Draft(
+        payload=payload,
+        answer=answer,
+        uploads=uploads,
+        failure=failure,
+        storage_connection_id=mail.alias.storage_connection_id,
+        retention_s=mail.alias.retention_s,
+    )
 
 
 def content_octets(mail: MailObject) -> bytes:

@@ -21,7 +21,12 @@ BODY_MAX_OCTETS = 64 * 1024 * 1024  # as the function's server has it
 CALLS_AT_ONCE = 32  # each may hold a body
 ANSWER_S = 60.0
 IDLE_S = 30.0
-API = ("/api/", "/.well-known/jwks.json", "/.well-known/mta-sts.txt")  # what the function `api` answers
+API = (
+    "/api/",
+    "/d/",
+    "/.well-known/jwks.json",
+    "/.well-known/mta-sts.txt",
+)  # what the function `api` answers
 HOP_BY_HOP = ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")  # RFC 9110, 7.6.1
 ABOUT = """\
 Mailchute. The REST API is under {base}/api/v1 (`mailchute keys create --name N` makes a key).

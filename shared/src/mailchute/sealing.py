@@ -29,6 +29,7 @@ KEY_ID_OCTETS = 4
 _VERSION = b"\x01"
 _HEAD_OCTETS = 1 + KEY_ID_OCTETS + NONCE_OCTETS
 _PURPOSE = b"mailchute|secrets|v1"
+_DOWNLOADS = b"mailchute|downloads|v1"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +88,11 @@ class Keyring:
             key_id: AESGCM(HKDF(algorithm=SHA256(), length=32, salt=salt, info=_PURPOSE).derive(key))
             for key_id, key in self._keys.items()
         }
+
+    def download_key(self, key_id: bytes) -> bytes | None:
+        """Return what signs links to attachments under this master key; None when it is not on the ring."""
+        key = self._keys.get(key_id)
+        return None if key is None else HKDF(SHA256(), length=32, salt=None, info=_DOWNLOADS).derive(key)
 
 
 class Sealer:

@@ -181,3 +181,23 @@ def test_who_is_due_is_looked_up_in_the_index(database: Database) -> None:
     steps = [row[-1] for row in plan]
     assert "SEARCH email USING INDEX ix_email_expires_at (expires_at<?)" in steps
     assert not any(step.startswith(("SCAN", "USE TEMP")) for step in steps)
+
+
+@pytest.mark.parametrize("table", [tables.account, tables.email])
+def test_what_is_held_stays_until_it_is_released_and_counts_as_no_delay(
+    database: Database, table: sa.Table
+) -> None:
+    with database.write() as connection:
+        connection.execute(sa.insert(tables.account).values(id="acc_1", name="a", created_at=BEGIN))
+    record(database, delivered("msg_1", 0, retention_s=30, objects=("msg_1/0",)))
+    with database.write() as connection:
+        connection.execute(sa.update(table).values(held_at=BEGIN))
+    storage, late = FakeStorage("msg_1/0"), at(DAY_S)
+    assert (due_ids(database, DAY_S), oldest_due_s(database, late)) == ([], 0.0)
+    assert remove(database, storage, ["msg_1"], late) == 0
+    assert storage.keys == {"msg_1/0"}
+    with database.write() as connection:
+        connection.execute(sa.update(table).values(held_at=None))
+    assert due_ids(database, DAY_S) == ["msg_1"]
+    assert remove(database, storage, ["msg_1"], late) == 1
+    assert storage.keys == set()

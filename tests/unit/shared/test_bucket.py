@@ -10,7 +10,7 @@ import urllib3
 from mailchute.bucket import NOT_PUBLIC, Bucket
 from mailchute.errors import StorageUnavailable
 from mailchute.settings import S3Settings
-from mailchute.storage_connection import by_connection, key_in, parted
+from mailchute.stored_key import by_connection, key_in, parted
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from mailchute.ids import new_id
 from mailchute.store.wanted import Change
-from mailchute.tables import audit_entry
+from mailchute.tables import account, audit_entry
+
+KEPT_S = 90 * 86_400  # product text 3: "default 90 days"
+FORGET_AT_ONCE = 1_000
 
 CLI = "cli"  # who acts at the command line; over the API it is the key's id
 
@@ -23,6 +27,10 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     action: str  # "endpoint.change"
     object_id: str
     detail: str
+    before: dict[str, Any] | None = (
+        None  # of a change: what its fields were; of a secret only whether it was set
+    )
+    after: dict[str, Any] | None = None
 
 
 def note(
@@ -34,6 +42,8 @@ def note(
     action: str,
     object_id: str,
     detail: str = "",
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
 ) -> None:
     """Write one entry, in the transaction of the change it tells of."""
     connection.execute(
@@ -45,6 +55,8 @@ def note(
             action=action,
             object_id=object_id,
             detail=detail,
+            before=before,
+            after=after,
         )
     )
 
@@ -57,7 +69,7 @@ def note_changes(
     now: datetime,
     actor: str,
 ) -> None:
-    """Write one entry for each change of the routing; field names, never their values."""
+    """Write one entry for each change of the routing."""
     for one in changes:
         fields = f" ({', '.join(one.fields)})" if one.fields else ""
         note(
@@ -68,7 +80,24 @@ def note_changes(
             action=f"{one.what}.{one.kind}",
             object_id=one.id,
             detail=one.name + fields,
+            before=one.before or None,
+            after=one.after or None,
         )
+
+
+def forget(connection: sa.Connection, *, before: datetime, limit: int = FORGET_AT_ONCE) -> int:
+    """Return how many of the oldest entries were removed, none of an account that is held."""
+    held = sa.select(account.c.id).where(account.c.held_at.is_not(None))
+    # Ids sort by time: the first of this moment says where to stop without another index.
+    bound = new_id("aud", now_ms=int(before.timestamp() * 1_000), entropy=bytes(10))
+    old = connection.scalars(
+        sa.select(audit_entry.c.id)
+        .where(audit_entry.c.id < bound, audit_entry.c.account_id.not_in(held))
+        .order_by(audit_entry.c.id)
+        .limit(limit)
+    ).all()
+    connection.execute(sa.delete(audit_entry).where(audit_entry.c.id.in_(old)))
+    return len(old)
 
 
 def list_entries(
@@ -87,6 +116,8 @@ def list_entries(
             action=row.action,
             object_id=row.object_id,
             detail=row.detail,
+            before=row.before,
+            after=row.after,
         )
         for row in rows
     ]
