@@ -78,20 +78,20 @@ def unloaded(system: System, name: str, count: int) -> None:
     client.close()
 
 
-def loaded(system: System, sink: Sink, label: str, count: int) -> None:
-    """Send async mail over CLIENTS connections, and print what it took."""
+def loaded(system: System, sink: Sink, label: str, count: int, name: str = "plain") -> None:
+    """Send mail over CLIENTS connections, and print what it took."""
     sink.forget()
     before = sum(cpu_of([system.pid], name_of).values())
     clients = [Client(system) for _ in range(CLIENTS)]
 
     def run(client: Client) -> None:
         for number in range(count // CLIENTS):
-            assert client.send(f"{id(client)}-{number}-{time.time()}", "plain") == 250
+            assert client.send(f"{id(client)}-{number}-{time.time()}", name) == 250
 
     began = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as threads:
         list(threads.map(run, clients))
-    posts = sink.wait_for("/plain", count, timeout_s=120)
+    posts = sink.wait_for(f"/{name}", count, timeout_s=120)
     took_s = time.perf_counter() - began
     cpu_ms = (sum(cpu_of([system.pid], name_of).values()) - before) / count * 1e3
     waited = [each for client in clients for each in client.waited_ms]
@@ -152,6 +152,7 @@ def main() -> None:
                 unloaded(system, name, count // 4)
             loaded(system, sink, "(warm-up)", count)
             for _ in range(3):
+                loaded(system, sink, "through alone", count, "through")
                 loaded(system, sink, "async alone", count)
                 with hanging(system, sink):
                     loaded(system, sink, f"beside {HANGING} that hang", count)

@@ -193,6 +193,30 @@ def test_a_resend_after_451_has_the_same_id_and_after_a_2xx_there_is_none(system
     assert [each["status"] for each in json.loads(shown.stdout)["attempts"]] == [500, 503, 200], shown
 
 
+def test_copies_of_one_mail_at_once_make_one_post(system: System, sink: Sink) -> None:
+    sink.program("/a", Step(after_s=1), 500)
+    octets = content(new_mark())
+    copies = [Sending(system, "a", octets) for _ in range(5)]
+    assert {each.wait()[0] for each in copies} == {250}
+    assert len(sink.posts("/a")) == 1
+
+
+@pytest.mark.parametrize(("status", "state"), [(422, "rejected"), (500, "failed")])
+def test_the_log_says_what_became_of_a_mail_that_was_not_taken(
+    system: System, sink: Sink, status: int, state: str
+) -> None:
+    sink.program("/a", status)
+    mark = new_mark()
+    send(system, "a", content(mark))
+    [post] = sink.posts("/a")
+    System.until(lambda: row_of(system, post.json["id"])["state"] == state, 60)
+    row = row_of(system, post.json["id"])
+    assert (row["subject"], row["recipient"], row["accepted_at"]) == (mark, "a@wait.test", None)
+    assert row["expires_at"] is not None
+    sink.program("/a", 200)
+    assert send(system, "a")[0] == 250  # so that no breaker opens
+
+
 def test_after_410_the_endpoint_is_disabled_and_says_so(system: System, sink: Sink) -> None:
     sink.program("/d", 410)
     assert send(system, "d")[1].startswith("5.2.1")

@@ -52,6 +52,12 @@ class Journal:
             self._write()
         return batch.is_over
 
+    def note_at_once(self, *events: Event) -> asyncio.Event:
+        """As note, in a message of their own that goes now: for whoever keeps somebody waiting."""
+        batch = _Batch(None, list(events))
+        self._begin(batch)
+        return batch.is_over
+
     async def flush(self) -> None:
         """Write what is gathered now, and wait for it."""
         self._write()
@@ -61,10 +67,14 @@ class Journal:
     def _write(self) -> None:
         if self._batch is None:
             return
-        self._batch.timer.cancel()
+        if self._batch.timer is not None:
+            self._batch.timer.cancel()
         self.gather_s = BUSY_GATHER_S if len(self._batch.events) >= BUSY_COUNT else GATHER_S
-        task = asyncio.ensure_future(self._publish(self._batch))
+        self._begin(self._batch)
         self._batch = None
+
+    def _begin(self, batch: _Batch) -> None:
+        task = asyncio.ensure_future(self._publish(batch))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
@@ -89,6 +99,6 @@ class Journal:
 
 @dataclass(slots=True)
 class _Batch:
-    timer: asyncio.TimerHandle
+    timer: asyncio.TimerHandle | None  # None: it goes at once
     events: list[Event] = field(default_factory=list)
     is_over: asyncio.Event = field(default_factory=asyncio.Event)

@@ -140,8 +140,8 @@ class MailStage:
             return
         if mail.answered_by is not None and run == "0":
             # What its client waited for was decided then: another look at the DNS decides nothing anew.
-            parsed = msgspec.structs.replace(parsed, decision="deliver")
-        owed = _owed(mail, parsed, sequence, run, endpoint_id) if parsed.decision == "deliver" else []
+            parsed = msgspec.structs.replace(parsed, decision="deliver", endpoint_id=None)
+        owed = owed_of(mail, parsed, sequence, run, endpoint_id) if parsed.decision == "deliver" else []
         events = [carried_on(mail, parsed, run, tuple(each.endpoint_id for each in owed))]
         if run == "0":
             events.insert(0, accepted(mail, sequence))
@@ -157,10 +157,16 @@ class MailStage:
         await delivery.ack()
 
 
-def _owed(
+def owed_of(
     mail: MailObject, parsed: ParseAnswer, sequence: int, run: str, only: str | None
 ) -> list[WebhookDelivery]:
-    """Return a delivery for each endpoint that is to have this mail."""
+    """
+    Return a delivery for each endpoint that is to have this mail.
+
+    Args:
+        sequence: Where the mail lies on MAIL.
+        only: The one endpoint; None for all, or the one that a rule chose.
+    """
     only = only or parsed.endpoint_id  # a replay to one endpoint goes there, whatever the rules say
     endpoints = [each for each in mail.alias.endpoints if only is None or each.id == only]
     if run == "0":

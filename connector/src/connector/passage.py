@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from mailchute import subjects, wire
 from mailchute.alias import RAW_FORMATS, EndpointSnapshot
-from mailchute.delivery import AttemptOutcome, AttemptRequest, WebhookDelivery, delivery_id_of
+from mailchute.delivery import AttemptOutcome, AttemptRequest, WebhookDelivery
 from mailchute.eventlog import event_log
 from mailchute.jetstream import Publisher
 from mailchute.mail import ContentRef, MailObject
@@ -29,6 +29,7 @@ from connector.endpoint import EndpointLoads
 from connector.function import Function
 from connector.journal import Journal
 from connector.lanes import Lanes
+from connector.mail import owed_of
 from connector.reading import Reading, Unreadable
 
 HOLD_S = 3.0  # for a function that is away: as long as a restart takes
@@ -88,14 +89,13 @@ class Passage:
                 whole = msgspec.structs.replace(mail, content=content)
                 parsed = await self.reading.read(whole, wire.encode(whole))
             if parsed.decision == "reject":
-                await self.journal.tell(told.blocked(mail, parsed))
+                await self.journal.note_at_once(told.blocked(mail, parsed)).wait()
                 return "blocked"
-            endpoint = _answering(mail, parsed)
-            needs_raw = "raw" in endpoint.include
+            [owed] = owed_of(mail, parsed, told.NOWHERE, "0", _answering(mail, parsed).id)
             request = AttemptRequest(
-                delivery=_owed(mail, parsed, endpoint, needs_raw=needs_raw),
+                delivery=msgspec.structs.replace(owed, payload=b""),
                 payload=parsed.payload,
-                raw=content if needs_raw or endpoint.format in RAW_FORMATS else None,
+                raw=content if owed.needs_raw or owed.format in RAW_FORMATS else None,
                 raw_trace_octets=mail.trace_octets,
             )
             del content, whole
@@ -153,13 +153,14 @@ class Passage:
             endpoint_id=owed.endpoint_id,
             is_kept=is_kept,
         )
+        events = told.passed(mail, parsed, owed, outcome, answered.attempt_count, is_kept=is_kept)
+        is_told = self.journal.note_at_once(*events)
         await self.claims.keep(mail.fingerprint, answered)
         if self.endpoints.of(owed.endpoint_id).succeeded():
             await self.lanes.resume(owed.endpoint_id)
         if is_kept:
             await self._owe_others(mail, answered)
-        events = told.passed(mail, parsed, owed, outcome, answered.attempt_count, is_kept=is_kept)
-        await self.journal.tell(*events)
+        await is_told.wait()
         return "delivered"
 
     async def _failed(
@@ -180,16 +181,20 @@ class Passage:
                 await self.lanes.resume(owed.endpoint_id)
         elif not is_cut_short and load.failed():
             await self.lanes.pause(owed.endpoint_id, load.open_for_s)
-        await self.claims.tried(mail.fingerprint, held)
         number = held.claim.attempt_count + 1
-        await self.journal.tell(*told.tried(mail, parsed, owed, outcome, number, is_rejected=is_answer))
+        is_told = self.journal.note_at_once(
+            *told.tried(mail, parsed, owed, outcome, number, is_rejected=is_answer)
+        )
+        await self.claims.tried(mail.fingerprint, held)
+        await is_told.wait()
         return result
 
     async def _repeated(self, mail: MailObject, resend_id: str, claim: Claim) -> Result:
         """Do what a connector that was killed after the 2xx may have left undone; POST nothing."""
         if claim.is_kept and claim.state == "answered":
             await self._owe_others(mail, claim)
-        await self.journal.tell(*told.repeated(mail, resend_id, claim.endpoint_id, is_kept=claim.is_kept))
+        events = told.repeated(mail, resend_id, claim.endpoint_id, is_kept=claim.is_kept)
+        await self.journal.note_at_once(*events).wait()
         return "repeated"
 
     async def _owe_others(self, mail: MailObject, claim: Claim) -> None:
@@ -225,25 +230,3 @@ def _answering(mail: MailObject, parsed: ParseAnswer) -> EndpointSnapshot:
     """Return the endpoint that answers: the one a rule chose, else the alias's first."""
     endpoints = mail.alias.endpoints
     return next((each for each in endpoints if each.id == parsed.endpoint_id), endpoints[0])
-
-
-def _owed(
-    mail: MailObject, parsed: ParseAnswer, endpoint: EndpointSnapshot, *, needs_raw: bool
-) -> WebhookDelivery:
-    return WebhookDelivery(
-        id=delivery_id_of(mail.id, endpoint.id, "0"),
-        run="0",
-        mail_id=mail.id,
-        account_id=mail.alias.account_id,
-        domain_id=mail.alias.domain_id,
-        alias_id=mail.alias.alias_id,
-        endpoint_id=endpoint.id,
-        format=endpoint.format,
-        payload=b"",  # it rides beside
-        mail_stream=subjects.MAIL,
-        mail_sequence=told.NOWHERE,
-        tags=parsed.tags,
-        spam_score=parsed.spam_score,
-        created_at=datetime.now(UTC),
-        needs_raw=needs_raw,
-    )

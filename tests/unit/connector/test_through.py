@@ -298,6 +298,43 @@ def test_other_endpoints_are_owed_the_mail_like_any_once_and_only_after_a_2xx(
     run(work)
 
 
+def test_an_endpoint_that_a_rule_chose_answers_and_no_other_is_owed(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server) as built:
+
+            async def routes(body: bytes) -> web.Response:
+                answer = await built.functions._parse(body)
+                return web.Response(body=wire.encode(msgspec.structs.replace(answer, endpoint_id="end_b")))
+
+            built.functions.spoilt["parse"] = routes
+            mail = through("end_a", "end_b")
+            assert (await ask(built, mail)).result == "delivered"
+            assert (await ask(built, resent(mail))).result == "repeated"
+            await eventually(built.is_quiet)
+            assert built.functions.posts == [("end_b", mail.id)]
+            assert await built.count(subjects.MAIL) == 0
+
+    run(work)
+
+
+def test_the_verdict_that_its_sender_heard_stands_for_the_other_endpoints(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server) as built:
+            answers = asyncio.Event()
+
+            async def and_the_rules_change(_: AttemptRequest) -> AttemptOutcome:
+                built.functions.decision = "reject"
+                answers.set()
+                return outcome()
+
+            built.functions.endpoints["end_a"] = and_the_rules_change
+            assert (await ask(built, through("end_a", "end_b"))).result == "delivered"
+            await eventually(lambda: len(told(built, "delivered")) == 2)
+            assert not told(built, "rejected")
+
+    run(work)
+
+
 def test_killed_between_the_2xx_and_what_others_are_owed_the_resend_makes_up_for_it(
     nats_server: NatsServer,
 ) -> None:
