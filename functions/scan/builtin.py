@@ -37,7 +37,12 @@ def judge(rules: Sequence[SpamRule], facts: Mapping[str, Any], threshold: float)
     Args:
         threshold: The score from which a mail is called spam, on Rspamd's scale.
     """
-    hit = [rule for rule in rules if rule.when.holds(facts)]
+    hit: list[SpamRule] = []
+    for rule in rules:
+        if rule.when.holds(facts):
+            hit.append(rule)
+            if rule.stops:
+                break
     symbols = tuple(Symbol(name=rule.name, score=rule.score, description=rule.description) for rule in hit)
     return verdict_of(symbols, sum(rule.score for rule in hit), threshold, engine="builtin")
 

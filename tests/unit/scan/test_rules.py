@@ -31,18 +31,26 @@ def test_own_rules_are_added_and_replace_shipped_ones_of_their_name(tmp_path: Pa
 
 
 MISTAKES = {
-    "no TOML": ("[[rule]\n", "own.toml: ", "line 1"),
-    "an unknown fact": (RULE.replace("spf ==", "spff =="), "own.toml:3:9:", "there is no spff"),
-    "a mistake inside": (RULE.replace('"fail"', '"fail" andd'), "own.toml:3:23:", "expected and, or"),
-    "kinds that do not fit": (RULE.replace('"fail"', "3"), "own.toml:3:13:", "means nothing"),
-    "a bad pattern": (RULE.replace('== "fail"', 'matches "("'), "own.toml:3:21:", "RE2"),
-    "a bad name": (RULE.replace("X_RULE", "x"), "own.toml:1:", "capitals"),
-    "a bad score": (RULE.replace("2.5", '"high"'), "own.toml:1:", "expected a number"),
-    "an endless score": (RULE.replace("2.5", "inf"), "own.toml:1:", "expected a number"),
-    "no condition": (RULE.replace("when", "wenn"), "own.toml:1:", "wenn is no key"),
+    "no TOML": ("[[rule]\n", "own.toml:1:7: ", "Expected"),
+    "TOML that ends early": (RULE + "when2 = '''x", "own.toml:", "Expected"),
+    "a key twice": (RULE + 'name = "Y"\n', "own.toml:6:11: ", "Cannot overwrite"),
+    "no list": ("rule = 1\n", "own.toml:1:1: ", "expected [[rule]]"),
+    "no tables": ("rule = [1]\n", "own.toml:1:1: ", "expected [[rule]]"),
+    "an unknown fact": (RULE.replace("spf ==", "spff =="), "own.toml:3:9: ", "there is no spff"),
+    "a mistake inside": (RULE.replace('"fail"', '"fail" andd'), "own.toml:3:23: ", "expected and, or"),
+    "kinds that do not fit": (RULE.replace('"fail"', "3"), "own.toml:3:13: ", "means nothing"),
+    "a bad pattern": (RULE.replace('== "fail"', 'matches "("'), "own.toml:3:21: ", "RE2"),
+    "a bad name": (RULE.replace("X_RULE", "x"), "own.toml:2:9: ", "capitals"),
+    "a bad score": (RULE.replace("2.5", '"high"'), "own.toml:4:10: ", "expected a number"),
+    "a score of true": (RULE.replace("2.5", "true"), "own.toml:4:9: ", "expected a number"),
+    "an endless score": (RULE.replace("2.5", "inf"), "own.toml:4:9: ", "expected a number"),
+    "a bad stop": (RULE + "stop = 1\n", "own.toml:6:8: ", "expected true or false"),
+    "no score": (RULE.replace("score = 2.5\n", ""), "own.toml:1:1: ", "expected a number"),
+    "no condition": ('\n[[rule]]\nname = "X_RULE"\nscore = 1\n', "own.toml:2:1: ", "no condition"),
+    "an unknown key": (RULE.replace("when", "wenn"), "own.toml:3:9: ", "wenn is no key"),
     "on several lines": (
         "[[rule]]\nname = \"X_RULE\"\nscore = 1\nwhen = '''\nspf == \"fail\"\n  and spff == \"x\"'''\n",
-        "own.toml:6:7:",
+        "own.toml:6:7: ",
         "there is no spff",
     ),
 }
@@ -54,7 +62,7 @@ def test_a_mistake_is_named_with_its_file_and_place(
 ) -> None:
     with pytest.raises(BadSetting) as caught:
         read_rules(write(tmp_path, text))
-    assert place in str(caught.value)
+    assert f"/{place}" in str(caught.value)
     assert reason in str(caught.value)
 
 
@@ -62,6 +70,15 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadSetting) as caught:
         read_rules(write(tmp_path, MISTAKES["an unknown fact"][0] + MISTAKES["a bad name"][0]))
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_rule_that_stops_ends_the_asking_and_own_rules_come_first(tmp_path: Path) -> None:
+    own = RULE.replace("X_RULE", "PARTNER").replace("2.5", "-9") + "stop = true\n" + RULE
+    rules = read_rules(SHIPPED, write(tmp_path, own))
+    assert [rule.name for rule in rules[:2]] == ["PARTNER", "X_RULE"]
+    spam = judge(rules, {"spf": "fail"}, 5.0)
+    assert [(symbol.name, symbol.score) for symbol in spam.symbols] == [("PARTNER", -9.0)]
+    assert "PARTNER" not in {symbol.name for symbol in judge(rules, {"spf": "none"}, 5.0).symbols}
 
 
 def test_scores_add_up_to_a_verdict(tmp_path: Path) -> None:
