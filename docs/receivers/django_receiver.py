@@ -26,6 +26,8 @@ def receive(request: HttpRequest) -> HttpResponse:
         payload = webhook.verify(request.body, dict(request.headers))
     except WebhookVerificationError:
         return HttpResponse("the signature is not ours\n", status=401)
+    if "challenge" in payload:  # only where the endpoint is set to `verify: true`
+        return HttpResponse(payload["challenge"], content_type="text/plain")
     if payload["id"] not in seen:  # the same mail may come twice
         seen.add(payload["id"])
         sender, message = payload["auth"]["sender"], payload["message"]

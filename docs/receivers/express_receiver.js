@@ -11,6 +11,7 @@ const app = express();
 app.post("/mail", express.raw({ type: "*/*", limit: "12mb" }), (request, response) => {
   if (!isOurs(request)) return response.status(401).send("the signature is not ours\n");
   const payload = JSON.parse(request.body);
+  if (payload.challenge) return response.type("text").send(payload.challenge); // only with `verify: true`
   if (!seen.has(payload.id)) { // the same mail may come twice
     seen.add(payload.id);
     const { sender } = payload.auth;

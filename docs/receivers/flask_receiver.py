@@ -21,6 +21,8 @@ def receive() -> tuple[str, int]:
         payload = webhook.verify(request.get_data(), dict(request.headers))
     except WebhookVerificationError:
         return "the signature is not ours\n", 401
+    if "challenge" in payload:  # only where the endpoint is set to `verify: true`
+        return payload["challenge"], 200
     if payload["id"] not in seen:  # the same mail may come twice
         seen.add(payload["id"])
         sender, message = payload["auth"]["sender"], payload["message"]

@@ -18,8 +18,9 @@ import (
 )
 
 type payload struct {
-	ID   string `json:"id"`
-	Auth struct {
+	ID        string `json:"id"`
+	Challenge string `json:"challenge"` // only where the endpoint is set to `verify: true`
+	Auth      struct {
 		Sender struct {
 			Authenticated bool   `json:"authenticated"`
 			Address       string `json:"address"`
@@ -57,6 +58,10 @@ func receive(w http.ResponseWriter, r *http.Request, key []byte) {
 	var mail payload
 	if err := json.Unmarshal(body, &mail); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if mail.Challenge != "" {
+		fmt.Fprint(w, mail.Challenge)
 		return
 	}
 	if _, known := seen.LoadOrStore(mail.ID, true); !known { // the same mail may come twice

@@ -7,6 +7,10 @@ if (!is_ours($body)) {
     exit("the signature is not ours\n");
 }
 $payload = json_decode($body, true);
+if (isset($payload['challenge'])) { // only where the endpoint is set to `verify: true`
+    header('Content-Type: text/plain');
+    exit($payload['challenge']);
+}
 $seen = sys_get_temp_dir() . '/seen-' . hash('sha256', $payload['id']); // a unique column of your database
 if (@fopen($seen, 'x') !== false) { // the same mail may come twice
     $sender = $payload['auth']['sender'];

@@ -112,6 +112,14 @@ def test_a_receiver_takes_what_is_ours_once_and_nothing_else(receiver: Running) 
     assert receiver.said().count("somebody wrote: Grüße, 你好") == 1
 
 
+def test_a_receiver_echoes_a_challenge_and_only_ours(receiver: Running) -> None:
+    asked = request(challenge="hj2-Kx")
+    made = attempts(endpoint(receiver.url, is_unverified=True)).make(asked)
+    assert (made.result, made.status, made.response) == ("delivered", 200, b"hj2-Kx")
+    forged = attempts(endpoint(receiver.url, secrets=("whsec_AAAA",))).make(asked)
+    assert forged.status == 401
+
+
 def test_a_body_of_ten_megabytes_is_taken(receiver: Running) -> None:
     body = request().payload.replace(b'"text":"', b'"text":"' + b"x" * 10_000_000, 1)
     assert attempts(endpoint(receiver.url)).make(request(body)).result == "delivered"
