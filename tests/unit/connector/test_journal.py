@@ -40,6 +40,21 @@ def test_events_of_one_moment_ride_together_and_all_wait_for_the_receipt() -> No
     asyncio.run(work())
 
 
+def test_what_somebody_waits_for_goes_at_once_and_takes_nobody_along() -> None:
+    async def work() -> None:
+        stream = FakeStream("JOURNAL", "journal")
+        journal = Journal(stream)  # type: ignore[arg-type]
+        journal.gather_s = 3_600
+        gathering = journal.note(event("later"))
+        await journal.note_at_once(event("now"), event("too")).wait()
+        assert told(stream) == [["now", "too"]]
+        assert not gathering.is_set()
+        await journal.flush()
+        assert told(stream) == [["now", "too"], ["later"]]
+
+    asyncio.run(work())
+
+
 def test_a_batch_that_is_full_goes_at_once() -> None:
     async def work() -> None:
         stream = FakeStream("JOURNAL", "journal")
