@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import msgspec
 from mailchute.database import Database
 from mailchute.installation import establish
 from mailchute.routes.file import read_routes
@@ -18,6 +21,8 @@ from mailchute.store.wanted import Change
 from .control import on_installation, opened
 from .table import AS_JSON, show_json
 
+SIGNS = {"add": "+", "change": "~", "remove": "-"}
+PRUNE = click.option("--prune", is_flag=True, help="Take away too what the API made and FILE does not have.")
 FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
@@ -37,27 +42,29 @@ def check(file: Path) -> None:
 
 @routes.command()
 @FILE
+@PRUNE
 @AS_JSON
 @on_installation
-def plan(file: Path, as_json: bool, data: Path | None) -> None:
+def plan(file: Path, prune: bool, as_json: bool, data: Path | None) -> None:
     """Show what `apply` would change, and change nothing."""
     with opened(data) as control:
-        changes = agree(file, control.database, control.keyring(), is_kept=False)
+        changes = agree(file, control.database, control.keyring(), is_kept=False, prune=prune)
     _show([_without_secret(change) for change in changes], as_json)
 
 
 @routes.command()
 @FILE
+@PRUNE
 @AS_JSON
 @on_installation
-def apply(file: Path, as_json: bool, data: Path | None) -> None:
+def apply(file: Path, prune: bool, as_json: bool, data: Path | None) -> None:
     """
     Make the installation agree with FILE, in one transaction.
 
     Secrets made for new endpoints are shown; `mailchute endpoints list --show-secrets` shows them again.
     """
     with opened(data) as control:
-        changes = agree(file, control.database, control.keyring())
+        changes = agree(file, control.database, control.keyring(), prune=prune)
     _show(changes, as_json)
 
 
@@ -77,7 +84,9 @@ def apply_file(file: Path, *, database_url: str, master_key_file: Path) -> str:
         database.close()
 
 
-def agree(file: Path, database: Database, keyring: Keyring, *, is_kept: bool = True) -> tuple[Change, ...]:
+def agree(
+    file: Path, database: Database, keyring: Keyring, *, is_kept: bool = True, prune: bool = False
+) -> tuple[Change, ...]:
     """Return what differed; the database agrees with the file, unless `is_kept` is False."""
     wanted = read_routes(file)
     now = datetime.now(UTC)
@@ -85,7 +94,7 @@ def agree(file: Path, database: Database, keyring: Keyring, *, is_kept: bool = T
         account_id = ensure_account(connection, now=now)
         sealer = establish(connection, keyring)
         return routing.apply(
-            connection, wanted, account_id=account_id, sealer=sealer, now=now, actor=audit.CLI
+            connection, wanted, account_id=account_id, sealer=sealer, now=now, actor=audit.CLI, prune=prune
         )
 
 
@@ -102,11 +111,27 @@ def told(changes: Iterable[Change]) -> list[str]:
     ]
     lines = [", ".join(counts)]
     for one in listed:
-        fields = f"  ({', '.join(one.fields)})" if one.fields else ""
-        lines.append(f"  {one.kind:<7} {one.what:<9} {one.name}{fields}")
+        lines.append(f"  {SIGNS[one.kind]} {one.what:<9} {one.name}")
+        lines += [f"      {line}" for line in _differing(one)]
         if one.secret is not None:
-            lines.append(f"  {'':<7} {'':<9} {one.id}  secret {one.secret}")
+            lines.append(f"      {one.id}  secret {one.secret}")
     return lines
+
+
+def _differing(change: Change) -> list[str]:
+    """Return what a change alters, a line each."""
+    if change.what == "rules":
+        before, after = change.before["rules"], change.after["rules"]
+        marks = {"- ": "-", "+ ": "+", "  ": " "}
+        return [f"{marks[line[:2]]} {line[2:]}" for line in difflib.ndiff(before, after) if line[:2] in marks]
+    return [
+        f"{name}: {_value(change.before.get(name))} → {_value(change.after.get(name))}"
+        for name in change.fields
+    ]
+
+
+def _value(value: object) -> str:
+    return "none" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _show(changes: Iterable[Change], as_json: bool) -> None:
@@ -118,7 +143,7 @@ def _show(changes: Iterable[Change], as_json: bool) -> None:
 
 def _without_secret(change: Change) -> Change:
     """Return the change as `plan` may show it: the secret it made is thrown away."""
-    return Change(kind=change.kind, what=change.what, name=change.name, id=change.id, fields=change.fields)
+    return msgspec.structs.replace(change, secret=None)
 
 
 def _count(number: int, noun: str) -> str:

@@ -13,9 +13,10 @@ from mailchute.envelope import Path
 from mailchute.installation import establish
 from mailchute.routes.file import parse_routes
 from mailchute.sealing import Keyring
-from mailchute.store import routing
+from mailchute.store import audit, routing
 from mailchute.store.accounts import ensure_account
 from mailchute.store.wanted import Change
+from mailchute_cli import routes
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ROUTES = """
@@ -89,6 +90,36 @@ def test_a_change_of_any_part_of_a_rule_is_told_once(database: Database) -> None
             ("change", "rules", name)
         ]
         assert applied(database, former) == []
+
+
+def test_the_audit_trail_has_what_was_and_what_is_but_no_secret(database: Database) -> None:
+    text = """version: 1
+domains:
+  a.test:
+    "o-*": {endpoints: [{url: "https://a.example", secret: old-canary}], rules: [{if: virus, then: block}]}
+"""
+    applied(database, text)
+    changes = applied(
+        database,
+        text.replace("old-canary", "new-canary, basic_auth: 'u:canary', format: postmark")
+        .replace("rules:", "priority: 7, rules:")
+        .replace("then: block", "then: tag"),
+    )
+    with database.read() as connection:
+        trail = audit.list_entries(connection, ensure_account(connection, now=NOW), limit=3)
+    told = {one.action: (one.before, one.after) for one in trail}
+    assert told == {
+        "alias.change": ({"priority": 0}, {"priority": 7}),
+        "rules.change": ({"rules": ["virus → block"]}, {"rules": ["virus → tag spam"]}),
+        "endpoint.change": (
+            {"format": "native", "basic_auth": None, "secret": "set"},
+            {"format": "postmark", "basic_auth": "set", "secret": "set"},
+        ),
+    }
+    assert "canary" not in repr(trail) + repr(changes)
+    shown = "\n".join(routes.told(changes))
+    assert "~ alias     o-*@a.test\n      priority: 0 → 7" in shown
+    assert "- virus → block\n      + virus → tag spam" in shown
 
 
 def test_a_domain_that_comes_back_has_the_rules_it_comes_back_with(

@@ -132,7 +132,9 @@ class EndpointWriter:
             }
             self._note("add", address, one.url, row.id)
         elif fields:
-            self._note("change", address, one.url, row.id, fields=fields)
+            before = {name: _shown(name, getattr(row, name)) for name in fields}
+            after = {name: _shown(name, columns[name]) for name in fields}
+            self._note("change", address, one.url, row.id, fields=fields, before=before, after=after)
         if columns:
             self._set(row.id, **columns)
 
@@ -199,3 +201,10 @@ def _secret_texts(one: WantedEndpoint) -> dict[str, str | None]:
         "signing_key": one.signing_key,
         "client_certificate": one.client_certificate,
     }
+
+
+def _shown(name: str, value: Any) -> Any:
+    """Return the value as the audit trail may have it: of what is sealed, whether it is set."""
+    if name in (*_SEALED_FIELDS, "secret"):
+        return None if value is None else "set"
+    return value

@@ -9,15 +9,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mailchute.alias import Rule
 from mailchute.errors import BadSetting
 from mailchute.ids import new_id
 from mailchute.sealing import Sealer
 from mailchute.store import audit
 from mailchute.store.endpoints import EndpointWriter
 from mailchute.store.plans import check_alias_count, check_retention
-from mailchute.store.rules import write_rules
-from mailchute.store.wanted import Change, Wanted, WantedAlias, WantedDomain
+from mailchute.store.rules import replace_rules
+from mailchute.store.wanted import Change, Wanted, WantedAlias, WantedDomain, changed
 from mailchute.tables import account, alias, domain, domain_rule, endpoint, rule
+
+Fields = dict[str, Any]
+WantedRules = tuple[Rule, ...]
 
 _ALIAS_FIELDS = (
     "name",
@@ -112,10 +116,12 @@ class _Writer:
         check_retention(self._connection, self._account_id, retention_s)
         if row.retention_s != retention_s:
             self._connection.execute(sa.update(account).where(ours).values(retention_s=retention_s))
-            self.changes.append(
-                Change(
-                    kind="change", what="account", name=row.name, id=self._account_id, fields=("retention_s",)
-                )
+            self._changed(
+                "account",
+                row.name,
+                self._account_id,
+                {"retention_s": row.retention_s},
+                {"retention_s": retention_s},
             )
 
     def domains(self, wanted: dict[str, WantedDomain]) -> None:
@@ -137,8 +143,7 @@ class _Writer:
             is_new = found is None or found.deleted_at is not None
             if found is not None:
                 self._change_domain(found, one, is_new=is_new)
-            if write_rules(self._connection, domain_rule, domain_id, one.rules) and not is_new:
-                self.changes.append(Change(kind="change", what="rules", name=name, id=domain_id))
+            self._rules(domain_rule, domain_id, name, one.rules, is_new=is_new)
             self._aliases(domain_id, one)
 
     def _change_domain(self, found: Any, one: WantedDomain, *, is_new: bool) -> None:
@@ -147,9 +152,8 @@ class _Writer:
         if columns:
             self._connection.execute(sa.update(domain).where(domain.c.id == found.id).values(columns))
         if columns and not is_new:
-            self.changes.append(
-                Change(kind="change", what="domain", name=one.name, id=found.id, fields=tuple(columns))
-            )
+            before = {name: getattr(found, name) for name in columns}
+            self._changed("domain", one.name, found.id, before, columns)
 
     def _aliases(self, domain_id: str, wanted: WantedDomain) -> None:
         known = self._rows(alias, lambda row: row.name.lower(), alias.c.domain_id == domain_id)
@@ -165,8 +169,7 @@ class _Writer:
             alias_id = self._make_id("als") if found is None else found.id
             self._alias(alias_id, domain_id, address, one, found)
             is_new = found is None or found.deleted_at is not None
-            if write_rules(self._connection, rule, alias_id, one.rules) and not is_new:
-                self.changes.append(Change(kind="change", what="rules", name=address, id=alias_id))
+            self._rules(rule, alias_id, address, one.rules, is_new=is_new)
             self._endpoints.write(alias_id, address, one.endpoints, prune=self._prune)
 
     def _alias(self, alias_id: str, domain_id: str, address: str, one: WantedAlias, found: Any) -> None:
@@ -180,9 +183,8 @@ class _Writer:
             self._revive(alias, alias_id)
             self.changes.append(Change(kind="add", what="alias", name=address, id=alias_id))
         elif differing:
-            self.changes.append(
-                Change(kind="change", what="alias", name=address, id=alias_id, fields=differing)
-            )
+            before = {field: getattr(found, field) for field in differing}
+            self._changed("alias", address, alias_id, before, {field: columns[field] for field in differing})
         if differing:
             self._connection.execute(sa.update(alias).where(alias.c.id == alias_id).values(columns))
 
@@ -221,12 +223,19 @@ class _Writer:
         living = sa.exists().where(_PARENT[within] == row_id, within.c.deleted_at.is_(None))
         if self._connection.scalar(sa.select(living)):
             values: dict[str, Any] = {"origin": "api"}
-            change = Change(kind="change", what=what, name=name, id=row_id, fields=("origin",))
+            self._changed(what, name, row_id, {"origin": "file"}, values)
         else:
             values = {"deleted_at": self._now}
-            change = Change(kind="remove", what=what, name=name, id=row_id)
+            self.changes.append(Change(kind="remove", what=what, name=name, id=row_id))
         self._connection.execute(sa.update(table).where(table.c.id == row_id).values(values))
-        self.changes.append(change)
+
+    def _rules(self, table: sa.Table, owner_id: str, name: str, wanted: WantedRules, *, is_new: bool) -> None:
+        change = replace_rules(self._connection, table, owner_id, name, wanted)
+        if change is not None and not is_new:
+            self.changes.append(change)
+
+    def _changed(self, what: Any, name: str, row_id: str, before: Fields, after: Fields) -> None:
+        self.changes.append(changed(what, name, row_id, before, after))
 
     def _revive(self, table: sa.Table, row_id: str) -> None:
         self._connection.execute(sa.update(table).where(table.c.id == row_id).values(deleted_at=None))

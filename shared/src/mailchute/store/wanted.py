@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,6 +15,7 @@ from mailchute.alias import (
     Rule,
 )
 
+What = Literal["account", "domain", "alias", "endpoint", "rules"]
 Kind = Literal["exact", "glob", "regex", "catch-all"]
 
 
@@ -70,8 +71,19 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that differs between what is wanted and what is there."""
 
     kind: Literal["add", "change", "remove"]
-    what: Literal["account", "domain", "alias", "endpoint", "rules"]
+    what: What
     name: str  # "inbox.test", "support@inbox.test", "support@inbox.test → https://…"
     id: str  # of the row; of a rule list, its alias's or domain's
-    fields: tuple[str, ...] = ()  # change: which; never their values, which may be secrets
+    fields: tuple[str, ...] = ()  # change: which
+    before: dict[
+        str, Any
+    ] = {}  # change: the values of these fields; of what is sealed only whether it is set
+    after: dict[str, Any] = {}
     secret: str | None = None  # an endpoint's that was generated now: its owner must be shown it
+
+
+def changed(what: What, name: str, row_id: str, before: dict[str, Any], after: dict[str, Any]) -> Change:
+    """Return the change of these fields."""
+    return Change(
+        kind="change", what=what, name=name, id=row_id, fields=tuple(after), before=before, after=after
+    )

@@ -123,5 +123,7 @@ audit_entry = sa.Table(
     sa.Column("action", sa.Text, nullable=False),  # "endpoint.change"
     sa.Column("object_id", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),  # for a person; never a secret
+    sa.Column("before", sa.JSON(none_as_null=True)),  # of a change: its fields and their values; no secret
+    sa.Column("after", sa.JSON(none_as_null=True)),
     sa.Index("ix_audit_entry_account_id", "account_id", "id"),
 )

@@ -40,6 +40,7 @@ def added() -> dict[str, tuple[sa.Column[Any], ...]]:
             origin(),
         ),
         "alias": (origin(),),
+        "audit_entry": (sa.Column("before", sa.JSON()), sa.Column("after", sa.JSON())),
         "storage_connection": (sa.Column("name", sa.Text(), nullable=False, server_default=""),),
         "endpoint": (
             sa.Column("failing_since", sa.DateTime(True)),
