@@ -75,6 +75,47 @@ def test_aiosmtplib_sends_over_starttls(jet: Jet, start_edge: Start, tmp_path: P
 
 
 @pytest.mark.skipif(shutil.which("swaks") is None, reason="swaks is not installed")
+def test_swaks_understands_a_refusal(edge: EdgeProcess) -> None:
+    told = ["swaks", "--server", f"127.0.0.1:{edge.port}", "--from", "<>", "--to", "nobody@inbox.test"]
+    done = subprocess.run(told, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 24, done.stdout  # no recipient was accepted
+    assert b"550 5.1.1 no such address here" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_openssl_s_client_carries_a_whole_mail(jet: Jet, start_edge: Start, tmp_path: Path) -> None:
+    edge = start_edge(**write_certificate(tmp_path, "mx.test"))
+    command = ["openssl", "s_client", "-starttls", "smtp", "-crlf", "-quiet", "-connect"]
+    client = subprocess.Popen(
+        [*command, f"127.0.0.1:{edge.port}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    for line, expected in (
+        ("EHLO x", "250 CHUNKING"),
+        ("MAIL FROM:<ann@sender.test>", "250 2.1.0"),
+        ("rcpt to:<support@inbox.test>", "250 2.1.5"),  # a capital R would renegotiate
+        ("DATA", "354"),
+        ("Subject: by hand\n\nhello\n.", "250 2.0.0 accepted"),
+    ):
+        client.stdin.write(f"{line}\n")
+        client.stdin.flush()
+        while (heard := client.stdout.readline())[3:4] == "-":
+            pass
+        assert heard.startswith(expected), heard
+    client.kill()
+    client.wait()
+    (mail,) = jet.mails()
+    assert isinstance(mail.content, bytes)
+    assert mail.content.endswith(b"Subject: by hand\r\n\r\nhello\r\n")
+    assert b"(using TLSv1.3 with cipher TLS_" in mail.content[: mail.trace_octets]
+
+
+@pytest.mark.skipif(shutil.which("swaks") is None, reason="swaks is not installed")
 def test_swaks_sends_with_pipelining(edge: EdgeProcess, streams: Jet) -> None:
     done = subprocess.run(
         [
