@@ -60,7 +60,9 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 def _described(one: Operation) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": one.does}
     if one.answers is not None:
-        answer["content"] = {one.media_type: {"schema": _ref(one.answers)}}
+        answer["content"] = {"application/json": {"schema": _ref(one.answers)}}
+        if one.also_answers:
+            answer["content"][one.also_answers] = {"schema": {"type": "string"}}
     headers = (["ETag"] if one.has_etag else []) + (["Location"] if one.created else [])
     if headers:
         answer["headers"] = {name: {"schema": {"type": "string"}} for name in headers}

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import msgspec
 import sqlalchemy as sa
-from mailchute import wire
 from mailchute.bucket import Bucket
 from mailchute.database import Database
 from mailchute.installation import establish
@@ -103,7 +102,7 @@ class Operation:
     created: str = ""  # "/domains/{id}": 201, and where what was made is found; "": 200
     has_etag: bool = False  # the answer has an ETag
     needs_match: bool = False  # If-Match must be there
-    media_type: str = wire.JSON  # of the answer
+    also_answers: str = ""  # a media type besides JSON, for who accepts it
 
     @property
     def status(self) -> int:

@@ -10,6 +10,7 @@ from . import (
     domains,
     emails,
     endpoints,
+    events,
     keys,
     listeners,
     replays,
@@ -34,5 +35,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *connections.OPERATIONS,
     *keys.OPERATIONS,
     *account.OPERATIONS,
+    *events.OPERATIONS,
     *trail.OPERATIONS,
 )

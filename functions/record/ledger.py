@@ -16,6 +16,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from .endpoints import FAILING_S, write_endpoints
 from .fold import REASON_MAX_CHARACTERS, Ledger, cut, delivery_id_of
+from .lifecycle import lifecycle_events
 from .rows import AttemptRow, DeliveryRow, EventRow, MailRow, columns_of, write
 from .usage import count_mails
 
@@ -88,6 +89,7 @@ def _has_sound_ids(one: Event) -> bool:
 def _write(connection: sa.Connection, events: list[Event], limits: Limits) -> None:
     ledger = _read(connection, {one.mail_id for one in events})
     ledger.dead_retention_s = limits.dead_retention_s
+    before = {one.id: one.state for one in ledger.mails.values()}
     ledger.fold(events)
     write(connection, [EventRow(one.mail_id, one.id, one.kind, one.at) for one in events])
     write(connection, list(ledger.mails.values()))
@@ -100,6 +102,7 @@ def _write(connection: sa.Connection, events: list[Event], limits: Limits) -> No
     ]
     write(connection, [_attempt_of(one) for one in attempted])
     told = [
+        *lifecycle_events(before, ledger.mails.values(), events),
         *count_mails(connection, events),
         *write_endpoints(connection, events, failing_s=limits.failing_s),
     ]

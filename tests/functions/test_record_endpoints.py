@@ -77,7 +77,8 @@ def declined(days: float, sequence: int | None) -> Event:
 
 def told(database: Database) -> list[tuple[str, dict[str, Any]]]:
     with database.read() as connection:
-        return [(one.kind, one.detail) for one in list_events(connection, "acc_1")]
+        found = list_events(connection, "acc_1")
+    return [(one.kind, one.detail) for one in found if one.kind.startswith("endpoint.")]
 
 
 @pytest.mark.parametrize(("sequence", "is_disabled"), [(0, False), (None, True)])
