@@ -73,8 +73,14 @@ class Claims:
 
         Raises:
             HeldElsewhere: Ask its owner.
-            StreamUnavailable: It is not known; another may just have been faster.
+            StreamUnavailable: It is not known.
         """
+        try:
+            return await self._take(mail)
+        except StreamUnavailable:  # another may just have been faster: then it is the one to ask
+            return await self._take(mail)
+
+    async def _take(self, mail: MailObject) -> Held:
         subject = subjects.claim_subject_of(mail.fingerprint)
         stored = await read_stored(self._publisher.client, subjects.THROUGH, subject=subject)
         if stored is None:
