@@ -68,7 +68,7 @@ def add(
     ).one()
     note_change(
         connection, account_id=account_id, now=now, actor=actor, action="block.add", object_id=made.id,
-        detail=f"{kind} {text}",
+        detail=f"{kind} {text}", after={"kind": kind, "value": text, "note": note.strip()},
     )  # fmt: skip
     return _entry_of(made)
 
@@ -87,6 +87,7 @@ def remove(
     note_change(
         connection, account_id=account_id, now=now, actor=actor, action="block.remove", object_id=gone.id,
         detail=f"{gone.kind} {gone.value}",
+        before={"kind": gone.kind, "value": gone.value, "note": gone.note},
     )  # fmt: skip
     return _entry_of(gone)
 
