@@ -44,7 +44,9 @@ def check_chain(message: Message, trusted: Collection[str], lookups: Lookups) ->
     except (dkim.DKIMException, SyntaxFault, binascii.Error, LookupError, ValueError):
         state, sets = dkim.CV_Fail, []  # dkimpy trips over some malformed sets: they are no chain
     if state != dkim.CV_Pass:
-        return ArcVerdict(result="temperror" if verifier.failed else "fail", instance=instance)
+        if verifier.failed is not None:
+            return ArcVerdict(result="temperror", instance=instance, reason=str(verifier.failed))
+        return ArcVerdict(result="fail", instance=instance)
     sealers = tuple(one["as-domain"].decode("ascii", "replace").lower() for one in reversed(sets))
     is_trusted = all(sealer in trusted for sealer in sealers)
     return ArcVerdict(result="pass", instance=instance, sealers=sealers, trusted=is_trusted)

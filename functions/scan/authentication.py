@@ -53,13 +53,16 @@ class Authentication:
         self._helo = checks.start(
             "spf-helo", partial(check_helo, message), SpfFinding("temperror", None, _LATE)
         )
-        self._reverse = checks.start("iprev", partial(check_reverse, message.client_ip), Reverse("temperror"))
+        late_name = Reverse("temperror", reason=f"PTR of {message.client_ip}: {_LATE}")
+        self._reverse = checks.start("iprev", partial(check_reverse, message.client_ip), late_name)
         self._domain = domain_of(message.author) or (path.domain if path else None)
         self._back = checks.start(
-            "sender-domain", partial(check_sender_domain, self._domain), SenderDomain(domain=self._domain)
+            "sender-domain",
+            partial(check_sender_domain, self._domain),
+            SenderDomain(domain=self._domain, reason=f"MX {self._domain}: {_LATE}"),
         )
         self._arc = checks.start(
-            "arc", partial(check_chain, message, arc_trusted), ArcVerdict(result="temperror")
+            "arc", partial(check_chain, message, arc_trusted), ArcVerdict(result="temperror", reason=_LATE)
         )
         ordered = sorted(
             signatures_of(message), key=lambda s: not _is_near(s.domain, domain_of(message.author))
@@ -102,12 +105,14 @@ class Authentication:
                 identity="helo" if message.reverse_path is None else "mailfrom",
                 helo_result=helo.result,
                 reason=spf.reason,
+                helo_reason=helo.reason,
             ),
             dkim=found.dkim,
             dmarc=found.dmarc,
             arc=self._arc.result(),
             iprev=self._reverse.result().result,
             sender_domain=self._back.result(),
+            iprev_reason=self._reverse.result().reason,
         )
         field = authentication_results(
             auth,

@@ -36,9 +36,9 @@ def authentication_results(auth: Auth, authserv_id: str, *, mail_from: str, helo
     shown = f" header.from={_value(dmarc.domain)}" if dmarc.domain else ""
     parts.append(f"dmarc={dmarc.result}{_reason(dmarc.reason)}{shown}")
     if auth.arc.instance:
-        parts.append(f"arc={auth.arc.result}")
+        parts.append(f"arc={auth.arc.result}{_reason(auth.arc.reason)}")
     if client_ip:
-        parts.append(f"iprev={auth.iprev} policy.iprev={_value(client_ip)}")
+        parts.append(f"iprev={auth.iprev}{_reason(auth.iprev_reason)} policy.iprev={_value(client_ip)}")
     return "; ".join(parts)
 
 

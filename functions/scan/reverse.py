@@ -21,6 +21,7 @@ class Reverse:
 
     result: Result
     name: str | None = None  # the client's name, when its PTR is forward-confirmed
+    reason: str | None = None  # temperror: what the DNS did not say
 
 
 def check_reverse(client_ip: str, lookups: Lookups) -> Reverse:
@@ -36,21 +37,21 @@ def _check_reverse(client_ip: str, lookups: Lookups) -> Reverse:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     kind = "A" if address.version == 4 else "AAAA"
-    is_silent = False
+    silence: str | None = None
     try:
         names = lookups.lookup(reverse_name_of(str(address)), "PTR").texts
-    except LookupFailed:
-        return Reverse("temperror")
+    except LookupFailed as failure:
+        return Reverse("temperror", reason=str(failure))
     for name in names[:PTR_MAX_COUNT]:
         try:
             found = lookups.lookup(name, kind).texts
-        except LookupFailed:
-            is_silent = True
+        except LookupFailed as failure:
+            silence = str(failure)
             continue
         if any(ipaddress.ip_address(text) == address for text in found):
             return Reverse("pass", name.lower())
-    if is_silent:
-        return Reverse("temperror")
+    if silence is not None:
+        return Reverse("temperror", reason=silence)
     return Reverse("fail" if names else "permerror")
 
 
@@ -70,5 +71,5 @@ def _check_sender_domain(domain: str, lookups: Lookups) -> SenderDomain:
         return SenderDomain(
             domain=domain, mx=bool(lookups.lookup(domain, "A").texts or lookups.lookup(domain, "AAAA").texts)
         )
-    except LookupFailed:
-        return SenderDomain(domain=domain)
+    except LookupFailed as failure:
+        return SenderDomain(domain=domain, reason=str(failure))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -93,7 +92,7 @@ def _rule_of(table: Mapping[str, Any], path: Path, places: Mapping[str, Place]) 
         return f"{at(unknown[0])}: {unknown[0]} is no key of a rule: expected {', '.join(sorted(_KEYS))}"
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         return f"{at('name')}: name is {name!r}: expected capitals such as FORGED_BULK"
-    if type(score) not in (int, float) or not math.isfinite(score) or abs(score) > SCORE_MAX:
+    if not isinstance(score, (int, float)) or isinstance(score, bool) or not abs(score) <= SCORE_MAX:
         expected = f"expected a number from -{SCORE_MAX:g} to {SCORE_MAX:g}"
         return f"{at('score')}: score of {name} is {score!r}: {expected}"
     if not isinstance(stops, bool):

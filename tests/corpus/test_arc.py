@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 from mailchute.answers import Answer
+from mailchute.errors import LookupFailed
 from mailchute.verdicts import ArcVerdict
 
 from functions.scan.arc import check_chain
@@ -54,6 +55,25 @@ def test_a_valid_chain_is_believed_only_from_a_sealer_on_the_list() -> None:
         result="pass", instance=1, sealers=("example.org",), trusted=False
     )
     assert check_chain(_message(content), ("example.org",), lookups).trusted
+
+
+class Silence:
+    """A DNS that does not answer."""
+
+    def lookup(self, name: str, kind: str) -> Answer:
+        raise LookupFailed(name, kind, "timeout")
+
+    def still_says(self, answer: Answer) -> bool:
+        return False
+
+
+def test_a_chain_whose_key_the_dns_keeps_back_is_a_temperror_that_names_it() -> None:
+    suite = corpus("arc/arc-draft-validation-tests.yml", cases=1)
+    part = next(yaml.safe_load_all(suite.read_text()))
+    content = re.sub(rb"\r?\n", b"\r\n", part["tests"]["cv_pass_i1_1"]["message"].encode())
+    found = check_chain(_message(content), ("example.org",), Lookups(Silence()))
+    assert (found.result, found.instance, found.trusted) == ("temperror", 1, False)
+    assert "_domainkey.example.org" in (found.reason or "")
 
 
 def _message(content: bytes) -> Message:

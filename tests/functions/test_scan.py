@@ -97,7 +97,7 @@ def test_an_honest_mail_is_authenticated_and_no_spam(signed: bytes) -> None:
     assert [(s["result"], s["aligned"]) for s in auth["dkim"]] == [("pass", True)]
     assert (auth["dmarc"]["result"], auth["dmarc"]["policy"]) == ("pass", "reject")
     assert (auth["iprev"], report["ptr"]) == ("pass", "mx.example.org")
-    assert auth["senderDomain"] == {"domain": "example.org", "mx": True, "null": False}
+    assert auth["senderDomain"] == {"domain": "example.org", "mx": True, "null": False, "reason": None}
     assert auth["authenticationResults"].startswith("mx.us.example; spf=pass smtp.mailfrom=joe@example.org")
     assert not report["spam"]["isSpam"]
     assert report["spam"]["score"] < 5.0
@@ -182,6 +182,9 @@ def test_with_a_dns_that_never_answers_it_answers_by_the_deadline(dns: DnsServer
     assert "TXT s1._domainkey.example.org" in (auth.dkim[0].reason or "")
     assert "TXT _dmarc.example.org" in (auth.dmarc.reason or "")
     assert auth.sender_domain.mx is None
+    assert "MX example.org" in (auth.sender_domain.reason or "")
+    assert "192.0.2" in (auth.iprev_reason or "").replace("1.2.0.192", "192.0.2")
+    assert "TXT mx.example.org" in (auth.spf.helo_reason or "")
     assert not auth.sender.authenticated
     assert report.spam is not None
 

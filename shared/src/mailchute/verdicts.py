@@ -38,7 +38,8 @@ class SpfVerdict(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     domain: str | None = None
     identity: Literal["mailfrom", "helo"] = "mailfrom"
     helo_result: Result = "none"  # of the HELO identity, always looked at by itself
-    reason: str | None = None
+    reason: str | None = None  # why not pass
+    helo_reason: str | None = None  # why the HELO identity did not pass
 
 
 class DkimVerdict(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -77,6 +78,7 @@ class ArcVerdict(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     instance: int = 0  # the highest i=; 0 when there is no chain
     sealers: tuple[str, ...] = ()
     trusted: bool = False  # every sealer stands on the operator's list
+    reason: str | None = None  # temperror: what the DNS did not say
 
 
 class SenderDomain(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,7 @@ class SenderDomain(msgspec.Struct, frozen=True, kw_only=True):
     domain: str | None = None  # of RFC5322.From, else of the reverse-path; None when there is neither
     mx: bool | None = None  # it has MX records, or an address instead; None: the DNS did not say
     null: bool = False  # it says that it takes no mail (null MX)
+    reason: str | None = None  # why that is not known
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -98,6 +101,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     iprev: Result = "none"  # forward-confirmed PTR (RFC 8601, 2.7.3)
     authentication_results: str = ""  # our own field body (RFC 8601), never taken from the mail
     sender_domain: SenderDomain = SenderDomain()
+    iprev_reason: str | None = None  # temperror: what the DNS did not say
 
 
 class Symbol(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,6 +41,9 @@ def test_a_client_has_the_name_that_leads_back_to_it(
     dns.zone.update(zone)
     report = scan(dns, mail(), client_ip=client_ip)
     assert (report.auth.iprev, report.ptr) == (result, name)
+    asked = report.auth.iprev_reason
+    assert (asked is not None) == (result == "temperror")
+    assert asked is None or V4_NAME in asked or NAME in asked
 
 
 DOMAIN = "sender.example"
@@ -68,6 +71,7 @@ def test_a_sender_is_known_to_take_mail_or_not(
         dns.zone[DOMAIN] = records
     found = scan(dns, mail(sender=f"<joe@{DOMAIN}>")).auth.sender_domain
     assert (found.domain, found.mx, found.null) == (DOMAIN, mx, null)
+    assert (DOMAIN in (found.reason or "")) == (mx is None)
 
 
 def test_where_there_is_no_one_author_the_reverse_path_is_asked_about(dns: DnsServer) -> None:
