@@ -16,12 +16,12 @@ from .table import AS_JSON, show, show_json
 ENTRIES_SHOWN = 100_000
 
 
-@click.group()
+@click.group(short_help="Whose mail is refused at the SMTP edge.")
 def block() -> None:
     """Whose mail is refused at the SMTP edge, before it is read."""
 
 
-@block.command()
+@block.command(short_help="Refuse an address, a domain or a network.")
 @click.argument("value")
 @click.option("--note", default="", help="Why; for people.")
 @AS_JSON
@@ -61,7 +61,7 @@ def list_them(as_json: bool, data: Path | None) -> None:
     )
 
 
-@block.command()
+@block.command(short_help="Take mail of someone again.")
 @click.argument("entry")
 @AS_JSON
 @on_installation

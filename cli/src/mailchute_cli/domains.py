@@ -37,12 +37,12 @@ BAD_MARK = click.style("✗", fg="red")
 NAME = click.argument("name")
 
 
-@click.group()
+@click.group(short_help="The DNS records each domain needs, checked.")
 def domains() -> None:
     """The DNS records that each domain needs, and whether they are there."""
 
 
-@domains.command()
+@domains.command(short_help="Take mail for a domain; show its records.")
 @NAME
 @AS_JSON
 @on_installation
@@ -65,7 +65,7 @@ def add(name: str, as_json: bool, data: Path | None) -> None:
     _show(one, as_json)
 
 
-@domains.command("list")
+@domains.command("list", short_help="Show the domains and their state.")
 @AS_JSON
 @on_installation
 def list_them(as_json: bool, data: Path | None) -> None:
@@ -82,7 +82,7 @@ def list_them(as_json: bool, data: Path | None) -> None:
     )
 
 
-@domains.command("show")
+@domains.command("show", short_help="Show the records as they were found.")
 @NAME
 @AS_JSON
 @on_installation
@@ -93,7 +93,7 @@ def show_one(name: str, as_json: bool, data: Path | None) -> None:
     _show(one, as_json)
 
 
-@domains.command()
+@domains.command(short_help="Look the records up now.")
 @click.argument("names", nargs=-1, metavar="[NAME]…")
 @AS_JSON
 @on_installation

@@ -18,7 +18,7 @@ from .send import LINE_END, read_content
 from .table import AS_JSON, show_json
 
 
-@click.command()
+@click.command(short_help="Where a mail would go and why; sends nothing.")
 @click.argument("address")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(

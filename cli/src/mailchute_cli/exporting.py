@@ -21,7 +21,7 @@ WITHOUT = (
 WITH = "# With secrets: whoever reads this can sign as you.\n"
 
 
-@click.command("export")
+@click.command("export", short_help="Write the routes as a file.")
 @click.option("--with-secrets", is_flag=True, help="With secrets, header fields, keys and certificates.")
 @click.option(
     "--output",
@@ -51,4 +51,5 @@ import_ = click.Command(
     callback=routes.apply.callback,
     params=routes.apply.params,
     help="Make the installation agree with FILE of `mailchute export`, in one transaction: `routes apply`.",
+    short_help="Make the routes agree with an exported file.",
 )

@@ -22,7 +22,7 @@ AWAY_S = 2.0  # after the API did not answer
 FAIL = re.compile(r"([2-5]\d\d)x(\d{1,6})")
 
 
-@click.command()
+@click.command(short_help="Bring webhooks to a program on this machine.")
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS…")
 @click.option(
     "--forward",
@@ -30,7 +30,15 @@ FAIL = re.compile(r"([2-5]\d\d)x(\d{1,6})")
     metavar="URL",
     help="Where each webhook is POSTed: http://localhost:3000/hook.",
 )
-@click.option("--api", "api_url", envvar="MAILCHUTE_API", default="http://127.0.0.1:8080", show_default=True)
+@click.option(
+    "--api",
+    "api_url",
+    metavar="URL",
+    envvar="MAILCHUTE_API",
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    help="Where the REST API is; or MAILCHUTE_API.",
+)
 @click.option(
     "--key",
     envvar="MAILCHUTE_API_KEY",

@@ -26,7 +26,7 @@ PRUNE = click.option("--prune", is_flag=True, help="Take away too what the API m
 FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
-@click.group()
+@click.group(short_help="Which address goes to which endpoint.")
 def routes() -> None:
     """Which address goes to which endpoint: a file under version control."""
 

@@ -19,7 +19,7 @@ TIMEOUT_S = 60
 LINE_END = re.compile(rb"\r?\n|\r")  # files here end lines with LF, mail with CRLF (RFC 5321, 2.3.8)
 
 
-@click.command()
+@click.command(short_help="Send one mail, to try things out.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--to", "recipients", multiple=True, required=True, help="An alias; may be given again.")
 @click.option(
@@ -29,6 +29,9 @@ LINE_END = re.compile(rb"\r?\n|\r")  # files here end lines with LF, mail with C
 @click.option("--text", default="Hello from `mailchute send`.\n")
 @click.option("--html", help="An HTML body beside the text.")
 @click.option("--attach", multiple=True, type=click.Path(path_type=Path), help="A file; may be given again.")
+@click.option(
+    "--fresh-id", is_flag=True, help="Give FILE a new Message-ID: the same mail again is no resend then."
+)
 @click.option("--smtp", default="127.0.0.1:2525", show_default=True, help="Where `mailchute up` takes mail.")
 def send(
     file: Path | None,
@@ -38,16 +41,31 @@ def send(
     text: str,
     html: str | None,
     attach: tuple[Path, ...],
+    fresh_id: bool,
     smtp: str,
 ) -> None:
     """Send one mail: FILE as it is (- is stdin), or one made from the options."""
     address = rooms.address("--smtp", smtp)
     if file is not None:
-        content = read_content(file)
+        content = with_fresh_id(read_content(file)) if fresh_id else read_content(file)
     else:
         content = bytes(composed(sender, recipients, subject=subject, text=text, html=html, attach=attach))
     for line in submit(address, sender, recipients, content):
         click.echo(line)
+
+
+def with_fresh_id(content: bytes) -> bytes:
+    """Return the mail with a Message-ID of its own in place of those it had (RFC 5322, 3.6.4)."""
+    lines = LINE_END.sub(b"\n", content).split(b"\n")
+    end = lines.index(b"") if b"" in lines else len(lines)
+    kept, is_dropped = [], False
+    for line in lines[:end]:
+        is_folded = line[:1] in (b" ", b"\t")
+        is_dropped = is_dropped if is_folded else line.lower().startswith(b"message-id:")
+        if not is_dropped:
+            kept.append(line)
+    fresh = b"Message-ID: " + make_msgid(domain="localhost").encode()
+    return b"\n".join([fresh, *kept, *lines[end:]])
 
 
 def composed(

@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 from click.testing import CliRunner
 from mailchute.errors import BadSetting
 from mailchute_cli.ports import free_port
-from mailchute_cli.send import composed, send, submit
+from mailchute_cli.send import composed, send, submit, with_fresh_id
 
 
 class Taker:
@@ -113,3 +113,17 @@ def test_what_cannot_be_sent_is_named(changes: dict[str, object], told: str) -> 
     given: dict[str, object] = {"subject": "x", "text": "y", **changes}
     with pytest.raises(BadSetting, match=told):
         composed("ada@example.org", ("known@inbox.test",), **given)  # type: ignore[arg-type]
+
+
+def test_a_file_with_a_fresh_id_is_another_mail_and_otherwise_the_same() -> None:
+    content = (
+        b"From: a@b.test\r\nMessage-Id:\r\n <old@b.test>\r\nSubject: x\r\n y\r\n\r\nMessage-ID: body\r\n"
+    )
+    first, second = with_fresh_id(content), with_fresh_id(content)
+    assert first != second
+    assert first.partition(b"\n")[2] == b"From: a@b.test\nSubject: x\n y\n\nMessage-ID: body\n"
+    assert email.message_from_bytes(first).get_all("message-id") != email.message_from_bytes(second).get_all(
+        "message-id"
+    )
+    assert len(email.message_from_bytes(first).get_all("message-id") or []) == 1
+    assert with_fresh_id(b"Subject: no body").startswith(b"Message-ID: <")

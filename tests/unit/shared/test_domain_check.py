@@ -28,6 +28,7 @@ from mailchute.store.domain_checks import (
 )
 from mailchute.store.domain_needs import prepare
 from mailchute.store.domains import create_domain
+from mailchute.store.reseal import reseal
 from mailchute.tables import domain
 from mailchute.zone_file import bind_of, terraform_of
 
@@ -151,6 +152,15 @@ def test_a_token_and_a_key_are_made_once_and_the_key_lies_sealed(database: Datab
     assert b"PRIVATE KEY" not in bytes(row.dkim_key)
     place = Place(table="domain", column="dkim_key", row_id=one.id, account_id=one.account_id)
     assert load_pem_private_key(sealer.open(bytes(row.dkim_key), place).encode(), password=None)
+
+
+def test_a_new_master_key_takes_over_the_dkim_key(database: Database) -> None:
+    one = made(database)
+    newer = Keyring((b"n" * 32, b"k" * 32))
+    assert [reseal(database, newer), reseal(database, newer)] == [1, 0]
+    with database.write() as connection:
+        sealer = establish(connection, Keyring((b"n" * 32,)))
+        assert prepare(connection, one, hostname=HOST, sealer=sealer, now=NOW).records == one.records
 
 
 def test_a_domain_is_checked_on_schedule_and_what_becomes_worse_is_told_once(

@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from mailchute.database import Database
 from mailchute.installation import establish
 from mailchute.sealing import Keyring, Place, Sealer
-from mailchute.tables import endpoint, kept_answer, storage_connection
+from mailchute.tables import domain, endpoint, kept_answer, storage_connection
 
 SEALED = {
     endpoint: ("secret", "previous_secret", "headers", "basic_auth", "signing_key", "client_certificate"),
     storage_connection: ("access_key", "secret_key"),
     kept_answer: ("body",),
+    domain: ("dkim_key",),
 }
 ROWS_AT_ONCE = 500
 
