@@ -26,7 +26,7 @@ from mailchute.tables import account, alias, domain, metadata
 
 from tests.servers.nats import NatsServer
 
-WAIT_S = 30
+WAIT_S = 60
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Value = TypeVar("Value")
 

@@ -120,6 +120,18 @@ def test_errors_and_idle_commands_end_a_session(jet: Jet, start_edge: Start) -> 
         assert [client.noop()[0] for _ in range(11)] == [250] * 10 + [421]
 
 
+def test_who_guesses_addresses_is_sent_away_over_all_connections(jet: Jet, start_edge: Start) -> None:
+    edge = start_edge(MAX_UNKNOWN_PER_NETWORK_MINUTE="6", SMTP_PROCESSES="2", **NOBODY_EXEMPT)
+    until(lambda: sum(event["event"] == "listening" for event in edge.events) == 2, "two processes")
+    codes = []
+    for number in range(7):  # each over a connection of its own
+        with contextlib.suppress(smtplib.SMTPServerDisconnected), edge.client() as client:
+            client.ehlo()
+            client.mail("ann@sender.test")
+            codes.append(client.rcpt(f"guess{number}@inbox.test")[0])
+    assert codes == [550] * 6 + [421]
+
+
 def test_recipients_over_the_limit_come_again(edge: EdgeProcess, streams: Jet) -> None:
     with edge.client() as client:
         client.ehlo()

@@ -74,6 +74,16 @@ class Admission:
         if network is not None:
             self._row.join(network, -1)
 
+    def check_guesses(self, network: bytes | None) -> None:
+        """Raise Refused when this client's network named too many mailboxes that do not exist."""
+        limit = self._limits.guess_rate
+        if network is not None and 0 < limit <= self._row.rate(_guesses_key(network)):
+            raise Refused(replies.TOO_MANY_GUESSES.format(hostname=self._hostname), closes=True)
+
+    def count_guess(self, network: bytes | None) -> None:
+        if network is not None and self._limits.guess_rate:
+            self._row.tick(_guesses_key(network))
+
     def _look(self) -> int:
         count = self._row.held("connections")
         self.is_stressed = count > STRESS_SHARE * self._limits.connections
@@ -101,6 +111,10 @@ class Admission:
 
     def _network(self, client_ip: str) -> bytes | None:
         return None if is_in(client_ip, self._limits.exempt) else network_of(client_ip)
+
+
+def _guesses_key(network: bytes) -> bytes:
+    return b"?" + network
 
 
 def is_in(client_ip: str, networks: tuple[Network, ...]) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import mmap
 import time
-import zlib
 from collections.abc import Callable
 
 CELL_OCTETS = 8
@@ -129,7 +128,9 @@ class Row:
 
 
 def bucket_of(name: bytes) -> int:
-    return zlib.crc32(name) % BUCKETS
+    # Python's own hash is keyed anew with each start, and forked processes share the key: nobody can look
+    # for networks of his that share a bucket with somebody else's.
+    return hash(name) % BUCKETS
 
 
 _GAUGE = {name: index for index, name in enumerate(GAUGES)}

@@ -50,7 +50,7 @@ class Connection(SMTP):
         self.tls: Tls | None = None
         self.error_count = 0
         self._writable: asyncio.Future[None] | None = None
-        self._network: bytes | None = None
+        self.network: bytes | None = None  # what the client is counted under; None: it is not
         self._is_counted = False
 
     # The transport calls these.
@@ -116,7 +116,7 @@ class Connection(SMTP):
             self.asked.cancel()
         if self._is_counted:
             self._is_counted = False
-            self.edge.admission.leave(self._network)
+            self.edge.admission.leave(self.network)
 
     async def admit(self) -> None:
         """
@@ -130,13 +130,13 @@ class Connection(SMTP):
         if is_in(self.client_ip, edge.settings.proxy_from):
             found = await proxied_ip(self.inbox)
             self.client_ip = self.client_ip if found is None else plain_ip(found)
-        self._network = edge.admission.network(self.client_ip)
+        self.network = edge.admission.network(self.client_ip)
         self._is_counted = True
-        edge.admission.enter(self._network)
+        edge.admission.enter(self.network)
         if edge.blocklist.has_client(self.client_ip):
             edge.row.count("connections_refused")
             raise Refused(replies.BLOCKED.format(client=self.client_ip), closes=True)
-        if self._network is not None:
+        if self.network is not None:
             self.asked = edge.lists.ask(self.client_ip)
 
     async def greet(self) -> None:

@@ -18,6 +18,7 @@ class Disk:
     def __init__(self, path: Path | None, *, least_octets: int) -> None:
         self._path = path
         self._least_octets = least_octets
+        self.is_ready = True
         self.is_full = False
 
     def look(self) -> None:

@@ -34,6 +34,7 @@ from smtp_ingress.transaction import Transaction
 class Stock(Protocol):
     """What the last look at a place that mail goes to found."""
 
+    is_ready: bool  # it answers
     is_full: bool
 
 
@@ -69,6 +70,10 @@ class Edge:
         """Return how long a client may take for its next command; less when there are many."""
         timers = self.settings.timers
         return timers.stressed_command_s if self.admission.is_stressed else timers.command_s
+
+    def is_ready(self) -> bool:
+        """Return whether a mail sent now would be taken."""
+        return not self.is_closing and all(stock.is_ready and not stock.is_full for stock in self.stocks)
 
     def check_stocks(self) -> None:
         """Raise Refused while no mail can be stored."""

@@ -84,6 +84,7 @@ TOO_MANY_HOPS = "554 5.4.6 over {limit} Received fields: this mail goes in a loo
 # Policy.
 TOO_MANY_CONNECTIONS = "421 4.7.0 {hostname} too many connections, try again later"
 TOO_MANY_COMMANDS = "421 4.7.0 {hostname} too many commands"
+TOO_MANY_GUESSES = "421 4.7.0 {hostname} too many addresses that do not exist, try again later"
 TOO_MANY_ERRORS = "421 4.7.0 {hostname} too many errors"
 TOO_MUCH_FOR_ALIAS = "450 4.7.1 too much mail for this recipient, try again later"
 BLOCKED = "554 5.7.1 {client} is blocked"

@@ -107,7 +107,7 @@ async def serve(
         asyncio.ensure_future(_repeat(lists.probe, PROBED_EVERY_S)),
     ]
     telling = asyncio.ensure_future(tell_unattended(recipients, log=log)) if row.is_first else None
-    exposition = Exposition(row, lambda: stream.is_ready and not edge.is_closing)
+    exposition = Exposition(row, edge.is_ready)
     if settings.metrics is not None:
         log.info("exposing", port=await exposition.start(*settings.metrics))
     server = await asyncio.get_running_loop().create_server(

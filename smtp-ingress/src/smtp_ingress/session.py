@@ -122,14 +122,17 @@ class Session(Hello):
         if not self._transaction.recipients:
             await self.heed_lists()
         limit = self.edge.settings.limits.recipients
+        self.edge.admission.check_guesses(self.network)
         try:
             path, alias = await self._transaction.find(
                 arg, self.edge.recipients, limit=limit, has_tls=self.tls is not None
             )
             await self.edge.check_recipient(path, alias, self._transaction, client_ip=self.client_ip)
             self._transaction.recipients[path] = alias
-        except Refused:
+        except Refused as refusal:
             self.edge.row.count("recipients_refused")
+            if refusal.reply in (replies.NO_SUCH_USER, replies.NO_RELAY):
+                self.edge.admission.count_guess(self.network)
             raise
         await self.push(replies.RECIPIENT_OK)
 

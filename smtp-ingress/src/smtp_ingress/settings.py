@@ -69,6 +69,9 @@ class Limits:
     )
     network_rate: int  # MAILCHUTE_MAX_CONNECTIONS_PER_NETWORK_MINUTE: 300 (mox); 0 is no limit
     through: int  # MAILCHUTE_MAX_THROUGH: clients that wait for a webhook's answer, 256
+    guess_rate: (
+        int  # MAILCHUTE_MAX_UNKNOWN_PER_NETWORK_MINUTE: recipients that do not exist, 100; 0: no limit
+    )
     alias_rate: int  # MAILCHUTE_MAX_MAILS_PER_ALIAS_MINUTE: 0, no limit
     backscatter_rate: int  # MAILCHUTE_MAX_BACKSCATTER_PER_ALIAS_MINUTE: 60; 0 is no limit
     recipients: int  # MAILCHUTE_MAX_RECIPIENTS: 100 (RFC 5321, 4.5.3.1.8: no less)
@@ -92,6 +95,7 @@ class Limits:
             network_connections=whole("CONNECTIONS_PER_NETWORK", 50, 1),
             network_rate=whole("CONNECTIONS_PER_NETWORK_MINUTE", 300),
             through=whole("THROUGH", 256, 1),
+            guess_rate=whole("UNKNOWN_PER_NETWORK_MINUTE", 100),
             alias_rate=whole("MAILS_PER_ALIAS_MINUTE", 0),
             backscatter_rate=whole("BACKSCATTER_PER_ALIAS_MINUTE", 60),
             recipients=whole("RECIPIENTS", 100, 100, 1_000),

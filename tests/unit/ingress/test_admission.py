@@ -33,6 +33,25 @@ def test_a_network_has_its_share_and_no_more():
     one.enter(network)
 
 
+def test_a_network_that_guesses_is_sent_away_from_all_processes():
+    board = Board(2, clock=lambda: 600.0)
+    one, other = (admission(board.row(number), MAX_UNKNOWN_PER_NETWORK_MINUTE="3") for number in range(2))
+    network, neighbour = one.network("203.0.113.1"), one.network("203.0.114.1")
+    for each in (one, other, one):
+        each.check_guesses(network)
+        each.count_guess(network)
+    for each in (one, other):
+        with pytest.raises(Refused, match=r"421 4\.7\.0 mx\.test too many addresses"):
+            each.check_guesses(network)
+    one.check_guesses(neighbour)
+    one.count_guess(None)
+    one.check_guesses(None)
+    unlimited = admission(Board(1).row(0), MAX_UNKNOWN_PER_NETWORK_MINUTE="0")
+    for _ in range(500):
+        unlimited.count_guess(network)
+    unlimited.check_guesses(network)
+
+
 def test_loopback_is_not_counted_per_network():
     assert admission(Board(1).row(0)).network("127.0.0.1") is None
 

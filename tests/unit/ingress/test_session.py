@@ -24,6 +24,7 @@ UP_TO_DATA = [b"EHLO x", b"MAIL FROM:<a@b.test>", b"RCPT TO:<a@inbox.test>", b"D
 
 
 class Roomy:
+    is_ready = True
     is_full = False
 
 
