@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
+import sqlalchemy as sa
 from mailchute.commands import Command, replay_command
 from mailchute.ids import derived_id, new_id
 from mailchute.settings import S3Settings
 from mailchute.storage_connection import connection_of
 from mailchute.store import mails
 from mailchute.store.mails import AttemptView, DeliveryView, MailView
+from mailchute.store.retention import hold_mail
 
 from .cursor import cursor_of, parts_of
 from .operation import NoQuery, Operation, PageQuery, Request, note
@@ -114,6 +117,8 @@ def _replay(request: Request) -> Replay:
 def _erase(request: Request) -> None:
     """Its copies first, then what we know of it: killed in between, a repetition goes on."""
     mail = _show(request)
+    if mail.held_at is not None:
+        raise Problem(409, "the mail is held for an investigation: release it first")
     services = request.services
     with services.database.read() as connection:
         keys = mails.objects_of(connection, request.account_id, mail.id)
@@ -134,6 +139,19 @@ def _erase(request: Request) -> None:
 def _opened(request: Request, connection_id: str) -> S3Settings | None:
     with request.services.database.write() as connection:
         return connection_of(connection, connection_id, request.services.sealer(connection))
+
+
+def _hold(*, is_held: bool) -> Callable[[Request, sa.Connection], MailView]:
+    def change(request: Request, connection: sa.Connection) -> MailView:
+        mail_id, account_id = request.path["mailId"], request.account_id
+        if not hold_mail(connection, account_id, mail_id, request.now if is_held else None):
+            raise not_found(mail_id)
+        note(connection, request, "email.hold" if is_held else "email.release", mail_id)
+        found = mails.mail_of(connection, account_id, mail_id)
+        assert found is not None, "it was there a moment ago, in the same transaction"
+        return found
+
+    return change
 
 
 def _list_deliveries(request: Request) -> Deliveries:
@@ -177,6 +195,14 @@ OPERATIONS = (
     Operation(
         method="DELETE", path=ONE, scope=WRITE, answers=None, work=_erase, fails=(404, 409),
         does="Erase a mail: its content, attachments and log, at once and for good.",
+    ),
+    Operation(
+        method="PUT", path=f"{ONE}/hold", scope=WRITE, answers=MailView, change=_hold(is_held=True),
+        does="Keep a mail past its retention: an investigation is open.", fails=(404,),
+    ),
+    Operation(
+        method="DELETE", path=f"{ONE}/hold", scope=WRITE, answers=MailView, change=_hold(is_held=False),
+        does="Let a mail go when its retention ends, as before.", fails=(404,),
     ),
     Operation(
         method="GET", path=f"{ONE}/attempts", scope=READ, answers=Attempts, work=_attempts, fails=(404,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -41,6 +42,12 @@ def due_query(now: datetime) -> sa.Select[tuple[str, int | None, datetime, bool]
         .where(email.c.expires_at <= now, ~is_held())
         .order_by(email.c.expires_at, email.c.id)
     )
+
+
+def held_mails(database: Database, mail_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return which of these an investigation needs. Raises: as due_mails."""
+    with database.read() as connection:
+        return tuple(connection.scalars(sa.select(email.c.id).where(email.c.id.in_(mail_ids), is_held())))
 
 
 def is_held() -> sa.ColumnElement[bool]:

@@ -11,7 +11,7 @@ from mailchute.expiring import ExpireAnswer, ExpireRequest
 from mailchute.resolver import Resolver
 
 from .domains import DomainChecks
-from .due import due_mails, oldest_due_s
+from .due import due_mails, held_mails, oldest_due_s
 from .housekeeping import tidy
 from .removal import Storage, remove
 from .settings import Settings
@@ -51,6 +51,9 @@ class Rounds:
             DatabaseUnavailable: It does not answer; ask again.
         """
         now = self._now()
+        if request.outlived:
+            held = held_mails(self._database, request.outlived)
+            return ExpireAnswer(deleted_count=0, due=(), oldest_due_s=0.0, held=held)
         if request.after is None:
             self._checks.begin()
             tidy(self._database, now)

@@ -241,6 +241,15 @@ def test_an_erased_mail_is_gone_and_late_facts_do_not_bring_it_back(api: Api) ->
     )  # fmt: skip
 
 
+def test_a_mail_that_is_held_is_erased_only_once_it_is_released(api: Api) -> None:
+    api.record(*LIFE)
+    assert api("PUT", "/emails/msg_1/hold")["heldAt"] is not None
+    assert "release it first" in api("DELETE", "/emails/msg_1", status=409)["detail"]
+    assert api.connector.told == []
+    assert api("DELETE", "/emails/msg_1/hold")["heldAt"] is None
+    assert api.raw("DELETE", "/emails/msg_1").status_code == 204
+
+
 def test_while_the_mail_flow_is_away_nothing_is_erased_here_either(api: Api) -> None:
     api.record(*LIFE)
     api.connector.problem = Problem(503, "the mail flow does not answer", retry_after_s=2)

@@ -28,6 +28,7 @@ COMMANDS = {  # name → module:attribute, in the order of the help text
     "import": "mailchute_cli.exporting:import_",
     "accounts": "mailchute_cli.accounts:accounts",
     "plans": "mailchute_cli.plans:plans",
+    "retention": "mailchute_cli.retention:retention",
     "migrate": "mailchute_cli.migrate:migrate",
     "reseal": "mailchute_cli.reseal:reseal",
 }

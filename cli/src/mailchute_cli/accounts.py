@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 import sqlalchemy as sa
+from mailchute import wire
 from mailchute.errors import BadSetting
 from mailchute.store import account_settings, audit
+from mailchute.store.account_export import account_rows
 from mailchute.store.accounts import account_id_of
 
 from .control import on_installation, opened
@@ -102,6 +107,36 @@ def hold(name: str, release: bool, data: Path | None) -> None:
         account_settings.hold_account(connection, account_id, None if release else now)
         _note(connection, account_id, now, "account.change", f"{name} (held_at)")
     print(f"{name} is {'held no more' if release else 'held: nothing of it is removed by age'}")
+
+
+@accounts.command()
+@NAME
+@click.option(
+    "--to", "directory", required=True, type=click.Path(path_type=Path, file_okay=False), help="A new folder."
+)
+@on_installation
+def export(name: str, directory: Path, data: Path | None) -> None:
+    """
+    Write all that is known of the account NAME into a folder: JSON lines, a file for each table.
+
+    No secret is in it, and no mail: of a mail the log has no body and no sender. Attachments lie in the
+    account's bucket; `objects` of a mail names them.
+    """
+    try:
+        directory.mkdir(mode=0o700)
+    except OSError as error:
+        raise BadSetting(f"{directory}: {error.strerror}; name a folder that is not there yet") from None
+    counts: Counter[str] = Counter()
+    with opened(data) as control, control.database.read() as connection, ExitStack() as files:
+        account_id = account_of(connection, name)
+        into: dict[str, BinaryIO] = {}
+        for table, row in account_rows(connection, account_id):
+            if table not in into:
+                into[table] = files.enter_context((directory / f"{table}.jsonl").open("xb"))
+            into[table].write(wire.encode_json(row) + b"\n")
+            counts[table] += 1
+    for table, count in counts.items():
+        print(f"{table}.jsonl  {count}")
 
 
 def account_of(connection: sa.Connection, name: str) -> str:

@@ -27,6 +27,7 @@ API = (
     "/.well-known/jwks.json",
     "/.well-known/mta-sts.txt",
 )  # what the function `api` answers
+EVENT_STREAM = "text/event-stream"
 HOP_BY_HOP = ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")  # RFC 9110, 7.6.1
 ABOUT = """\
 Mailchute. The REST API is under {base}/api/v1 (`mailchute keys create --name N` makes a key).
@@ -111,6 +112,9 @@ class Caller(BaseHTTPRequestHandler):
         try:
             connection.request(self.command, urlunsplit(("", "", *target[2:])), body, fields)
             answer = connection.getresponse()
+            if answer.headers.get_content_type() == EVENT_STREAM:
+                self._pass_stream(answer)
+                return
             octets = answer.read()
         except (OSError, http.client.HTTPException):
             self._answer(503, b"the function does not answer\n")
@@ -118,6 +122,21 @@ class Caller(BaseHTTPRequestHandler):
         finally:
             connection.close()
         self._answer(answer.status, octets, answer.getheaders())
+
+    def _pass_stream(self, answer: http.client.HTTPResponse) -> None:
+        """Pass on what comes as it comes; the end of the connection is the end of the stream."""
+        self.close_connection = True
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in (*HOP_BY_HOP, "content-length", "server", "date"):
+                self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        try:
+            while octets := answer.read1(65_536):
+                self.wfile.write(octets)
+        except (OSError, http.client.HTTPException):
+            """One of the two has gone: whoever follows comes again with the last id."""
 
     def _answer(
         self, status: int, body: bytes, fields: Sequence[tuple[str, str]] = (("Content-Type", "text/plain"),)

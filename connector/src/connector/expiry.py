@@ -147,4 +147,10 @@ class Expiry:
             return False
         if await self._shelf.get(f"{REPLAYED}.{mail.id}") is not None:
             return False
+        if await self._is_held(mail.id):
+            return False
         return await erase_mail(self._client, mail.id, stored.sequence)
+
+    async def _is_held(self, mail_id: str) -> bool:
+        called = await self._expire.call(wire.encode(ExpireRequest(outlived=(mail_id,))), hold_s=0)
+        return mail_id in value_of(called, ExpireAnswer, stage="expire").held

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from mailchute.errors import ContentUnavailable
+from mailchute.errors import ContentUnavailable, StreamUnavailable
 from mailchute.eventlog import event_log
 from mailchute.object_sweep import sweep_objects
+from mailchute.stored import request_api
+from mailchute.subjects import MAIL
 from nats.aio.client import Client
 
 from connector.lease import Lease
@@ -39,12 +41,25 @@ class Sweeper:
         try:
             count = await sweep_objects(
                 self._client,
-                before=now - timedelta(seconds=self._kept_s),
+                before=await self._outlived_at(now),
                 chunks_before=now - timedelta(seconds=GIVEN_UP_S),
             )
-        except ContentUnavailable as error:
+        except (ContentUnavailable, StreamUnavailable) as error:
             log.warning("sweep-failed", reason=str(error))
             return 0
         if count:
             log.info("swept", count=count)
         return count
+
+    async def _outlived_at(self, now: datetime) -> datetime:
+        """
+        Return the moment before which nothing was stored that anything refers to.
+
+        An account may keep mail for longer than the schedule takes, or be held: what is as old as the oldest
+        mail that lies on MAIL may be that mail's content.
+        """
+        bound = now - timedelta(seconds=self._kept_s)
+        state = (await request_api(self._client, f"STREAM.INFO.{MAIL}", {}) or {})["state"]
+        if not state["messages"]:
+            return bound
+        return min(bound, datetime.fromisoformat(state["first_ts"]) - timedelta(seconds=GIVEN_UP_S))

@@ -6,7 +6,7 @@ import io
 import ipaddress
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -92,6 +92,16 @@ class Bucket:
                 return False
             raise StorageUnavailable(_told(error)) from error
         return True
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names of the objects there. Raises: as put."""
+        try:
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.settings.bucket, Prefix=prefix):
+                yield from (one["Key"] for one in page.get("Contents", ()))
+        except self._errors as error:
+            if _status_of(error) != 404:  # no bucket yet: nothing in it
+                raise StorageUnavailable(_told(error)) from error
 
     def delete(self, names: Sequence[str]) -> frozenset[str]:
         """Delete these objects, gone already or not; return those that could not be deleted now."""

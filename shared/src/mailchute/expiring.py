@@ -24,6 +24,9 @@ class ExpireRequest(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     erased: tuple[str, ...] = ()  # ids of due mails that no stream holds any more: their rows may go
     after: DueMail | None = None  # the last of the page before; None: the first page
+    outlived: tuple[
+        str, ...
+    ] = ()  # may they go, though no end of theirs was told? Nothing else is asked then
 
 
 class ExpireAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,3 +36,4 @@ class ExpireAnswer(msgspec.Struct, frozen=True, kw_only=True):
     deleted_count: int  # of the erased: these are gone for good
     due: tuple[DueMail, ...]  # up to PAGE, the longest due first; empty after the last page
     oldest_due_s: float  # how long the first of them has been due; 0 when none is
+    held: tuple[str, ...] = ()  # of the outlived: an investigation needs them

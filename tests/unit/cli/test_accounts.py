@@ -60,3 +60,41 @@ def test_what_cannot_be_done_says_why(data: Path, words: tuple[str, ...], said: 
     done = CliRunner().invoke(cli, [*words, "--data", str(data)])
     assert done.exit_code != 0
     assert said in str(done.exception)
+
+
+def test_all_that_is_known_of_an_account_is_exported_without_a_secret(data: Path, tmp_path: Path) -> None:
+    routes = data / "routes.yml"
+    routes.write_text(
+        "version: 1\ndomains: {a.test: {one: {endpoints: [{url: https://a.example, secret: canary-1, "
+        "basic_auth: 'u:canary-2', headers: {x-token: canary-3}}]}}}"
+    )
+    run(data, "routes", "apply", str(routes))
+    key = run(data, "keys", "create", "--name", "ci", as_json=True)["key"]
+    run(data, "accounts", "create", "other")
+    folder = data / "export"
+    assert "endpoint.jsonl  1" in run(data, "accounts", "export", "default", "--to", str(folder))
+    text = "".join(path.read_text() for path in folder.iterdir())
+    assert "canary" not in text
+    assert key not in text
+    assert "other" not in (folder / "account.jsonl").read_text()
+    (row,) = [json.loads(line) for line in (folder / "alias.jsonl").read_text().splitlines()]
+    assert row["name"] == "one"
+    done = CliRunner().invoke(
+        cli, ["accounts", "export", "default", "--to", str(folder), "--data", str(data)]
+    )
+    assert "not there yet" in str(done.exception)
+
+
+def test_the_report_finds_nothing_that_has_outlived_its_time_and_says_so(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MAILCHUTE_NATS_URL", "MAILCHUTE_S3_BUCKET"):
+        monkeypatch.delenv(name, raising=False)
+    found = run(data, "retention", "report", as_json=True)
+    assert found["isClean"] is True
+    assert {one["place"] for one in found["findings"]} >= {
+        "table email",
+        "table attempt",
+        "table account_event",
+    }
+    assert "nothing has outlived its time" in run(data, "retention", "report")

@@ -26,6 +26,13 @@ class Function(BaseHTTPRequestHandler):
         if body == b"wait":
             self.gate.wait(20)
         self.send_response(422 if body == b"never" else 200)
+        if body == b"stream":
+            self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(b"data: 1\n\n")
+            self.gate.wait(60)
+            self.wfile.write(b"data: 2\n\n")
+            return
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("X-Path", f"{self.command} {self.path}")
         self.end_headers()
@@ -90,6 +97,17 @@ def test_the_api_is_passed_on_with_its_method_path_query_and_fields(port: int, m
     assert answer.headers["X-Path"] == f"{method} /api/v1/emails?limit=2&q=a%20b"
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
     assert Function.seen[0]["x-api-key"] == "k"
+
+
+def test_a_stream_is_passed_on_as_it_comes(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", "/api/v1/events", b"stream")
+    answer = connection.getresponse()
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert answer.read1(100) == b"data: 1\n\n"  # long before the second
+    Function.gate.set()
+    assert answer.read() == b"data: 2\n\n"
+    connection.close()
 
 
 def test_the_keys_that_signatures_verify_with_are_the_apis(port: int) -> None:

@@ -12,7 +12,7 @@ from mailchute import tables
 from mailchute.database import Database
 from mailchute.journal import Event
 
-from functions.expire.due import due_mails, due_query, oldest_due_s
+from functions.expire.due import due_mails, due_query, held_mails, oldest_due_s
 from functions.expire.removal import remove
 from functions.record.ledger import record
 from tests.unit.record.test_fold import BEGIN, LIFE, REPLAY, attempted, told
@@ -106,8 +106,10 @@ def test_what_was_dead_once_has_dead_records_to_look_for(database: Database) -> 
         "msg_1": (7, True),  # delivered in the end, by a replay
         "msg_2": (8, False),
         "msg_3": (9, True),
+        "msg_4": (0, False),  # of mode through: it never lay on MAIL
+        "msg_5": (0, False),
     }
-    assert remove(database, FakeStorage("k/1"), list(found), at(30 * DAY_S)) == 3
+    assert remove(database, FakeStorage("k/1"), list(found), at(30 * DAY_S)) == 5
     assert row_count(database) == 0
 
 
@@ -194,10 +196,12 @@ def test_what_is_held_stays_until_it_is_released_and_counts_as_no_delay(
         connection.execute(sa.update(table).values(held_at=BEGIN))
     storage, late = FakeStorage("msg_1/0"), at(DAY_S)
     assert (due_ids(database, DAY_S), oldest_due_s(database, late)) == ([], 0.0)
+    assert held_mails(database, ["msg_1", "msg_2"]) == ("msg_1",)
     assert remove(database, storage, ["msg_1"], late) == 0
     assert storage.keys == {"msg_1/0"}
     with database.write() as connection:
         connection.execute(sa.update(table).values(held_at=None))
     assert due_ids(database, DAY_S) == ["msg_1"]
+    assert held_mails(database, ["msg_1"]) == ()
     assert remove(database, storage, ["msg_1"], late) == 1
     assert storage.keys == set()

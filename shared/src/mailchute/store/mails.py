@@ -45,6 +45,7 @@ class MailView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str | None  # the rule that rejected it, or why it is dead
     stage: str | None
     mail_sequence: int | None
+    held_at: datetime | None = None  # an investigation is open: it is not removed by age
 
 
 class DeliveryView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
