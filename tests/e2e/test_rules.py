@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -45,7 +46,9 @@ domains:
 def ruled(
     tmp_path_factory: pytest.TempPathFactory, zone: DnsServer, sink_of_session: Sink
 ) -> Iterator[System]:
-    system = System(tmp_path_factory.mktemp("ruled"), routes=routes(sink_of_session), dns=zone.address)
+    home = tmp_path_factory.mktemp("ruled")
+    environ = {"MAILCHUTE_EXPIRE_INTERVAL_S": "1"}
+    system = System(home, routes=routes(sink_of_session), dns=zone.address, environ=environ)
     system.start()
     yield system
     status = system.stop()
@@ -71,6 +74,13 @@ def explain(system: System, kind: str, address: str, *options: str, status: int 
     return explained(system, file, address, *options, status=status)
 
 
+def mailchute(system: System, *arguments: str) -> str:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAILCHUTE_")}
+    environ["MAILCHUTE_HOSTNAME"] = "mx.rules.test"
+    command = [sys.executable, "-m", "mailchute_cli", *arguments, "--data", str(system.data)]
+    return subprocess.run(command, capture_output=True, text=True, env=environ, check=True).stdout
+
+
 def explained(system: System, file: Path, address: str, *options: str, status: int = 0) -> Any:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAILCHUTE_")}
     given = [address, str(file), *options, "--data", str(system.data)]
@@ -86,8 +96,6 @@ def test_a_mail_is_routed_rejected_or_loses_attachments_as_the_rules_say(ruled: 
     for kind in ("invoice", "bad", "cleaned"):
         _, (code, _) = ruled.send(mail(kind), ADDRESS)
         assert code == 250
-    [routed] = sink.wait_for("/invoices", 1, timeout_s=60)
-    assert routed.json["message"]["subject"] in ("invoice", "cleaned")
     both = sink.wait_for("/invoices", 2, timeout_s=60)
     [cleaned] = sink.wait_for("/every", 1, timeout_s=60)
     assert sorted(post.json["message"]["subject"] for post in both) == ["cleaned", "invoice"]
@@ -138,3 +146,23 @@ def test_a_large_attachment_of_an_explained_mail_is_not_stored(ruled: System) ->
 
 def stored(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def test_the_records_of_a_domain_are_checked_by_the_running_system_and_its_policy_is_served(
+    ruled: System, zone: DnsServer
+) -> None:
+    for one in json.loads(mailchute(ruled, "domains", "add", "shop.test", "--json"))["records"]:
+        known = zone.zone.get(one["name"], {})
+        assert isinstance(known, dict)
+        zone.zone[one["name"]] = {**known, one["type"]: [one["expected"]], "TTL": 0}
+
+    def shown() -> Any:
+        return json.loads(mailchute(ruled, "domains", "show", "shop.test", "--json"))
+
+    ruled.until(lambda: shown()["checkedAt"] is not None, 60)
+    assert {one["state"] for one in shown()["records"]} == {"ok"}
+    request = urllib.request.Request(
+        f"{ruled.http}/.well-known/mta-sts.txt", headers={"Host": "mta-sts.shop.test"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert b"mx: mx.rules.test\r\n" in answer.read()
