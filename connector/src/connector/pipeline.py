@@ -51,6 +51,7 @@ MAIL_SLOTS = 256
 IN_HAND_OCTETS = 64 * 1024 * 1024  # of each stream
 JOURNAL_SLOTS = 64  # messages; they ride to record together
 DRAIN_S = 10.0
+THROUGH_DRAIN_S = 20.0  # a POST takes up to 15; cut off, it is made again when its mail is resent
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ class Pipeline:
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(
                 self.lanes.finish(DRAIN_S),
-                self.through.finish(DRAIN_S),
+                self.through.finish(THROUGH_DRAIN_S),
                 *(pull.finish(DRAIN_S) for pull in self.pulls.values()),
             )
             await self.journal.flush()
