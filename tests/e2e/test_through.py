@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.e2e.system import SECRET, System
 from tests.servers.dns import DnsServer
+from tests.servers.postfix import Postfix
 from tests.servers.sink import Post, Sink, Step
 
 RULE = 'rules: [{if: "spam.score >= -1000", then: block}]'
@@ -303,6 +304,28 @@ def test_with_a_part_away_the_client_comes_again_and_is_served(system: System, s
     assert code in (0, 250, 421, 451, 452), text
     assert send_until_taken(system, "c", octets)[0] == 250
     assert len(ids_of(sink.posts("/c"))) == 1
+
+
+def test_postfix_keeps_what_we_put_off_and_bounces_what_the_webhook_declines(
+    system: System, sink: Sink, new_postfix: Callable[[tuple[str, int]], Postfix]
+) -> None:
+    postfix = new_postfix(system.smtp)
+    queue = ["postqueue", "-c", str(postfix.home)]
+    sink.program("/b0", 500, 503, 200)
+    postfix.sendmail(content(new_mark()), sender="plain@wait.test", recipient="b0@wait.test")
+
+    def has_gone() -> bool:
+        subprocess.run([*queue, "-f"], check=True, timeout=30)  # its next attempt now, not by its schedule
+        return not subprocess.run([*queue, "-j"], capture_output=True, check=True, timeout=30).stdout
+
+    System.until(lambda: len(sink.posts("/b0")) and has_gone(), 90)
+    assert len(sink.posts("/b0")) == 3
+    assert len(ids_of(sink.posts("/b0"))) == 1
+    sink.program("/b0", 422)
+    postfix.sendmail(content(new_mark()), sender="plain@wait.test", recipient="b0@wait.test")
+    [bounce] = sink.wait_for("/plain", timeout_s=90)
+    [recipient] = bounce.json["bounce"]["recipients"]
+    assert (recipient["address"], recipient["status"]) == ("b0@wait.test", "5.7.1")
 
 
 def test_async_mail_goes_on_beside(system: System, sink: Sink) -> None:
