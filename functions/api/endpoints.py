@@ -52,7 +52,7 @@ def _edit(request: Request, connection: sa.Connection) -> EndpointView:
     columns = columns_of(body, known.url if body.url is msgspec.UNSET else body.url)
     change_endpoint(
         connection, account_id=request.account_id, endpoint_id=known.id, columns=columns,
-        sealer=request.services.sealer(connection),
+        sealer=request.services.sealer(connection), now=request.now,
     )  # fmt: skip
     if columns:
         detail = f"{known.address} → {known.url} ({', '.join(columns)})"

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from mailchute.ids import new_id
 from mailchute.sealing import Place, Sealer
 from mailchute.signing import new_secret
-from mailchute.store.endpoints import ROTATION_S
+from mailchute.store.endpoints import ROTATION_S, moved
 from mailchute.store.refusals import OverPlan, Taken
 from mailchute.tables import endpoint
 
@@ -74,6 +74,7 @@ def change_endpoint(
     endpoint_id: str,
     columns: dict[str, Any],
     sealer: Sealer,
+    now: datetime,
 ) -> None:
     """
     Change these columns, secrets as text; None takes one away.
@@ -91,7 +92,8 @@ def change_endpoint(
             )
         )
         _check_url(columns["url"], set(others))
-        columns = columns | {"verified_at": None}  # another receiver: it has echoed nothing yet
+        reason = connection.scalar(sa.select(endpoint.c.disabled_reason).where(endpoint.c.id == endpoint_id))
+        columns = columns | moved(reason, now)
     connection.execute(
         sa.update(endpoint)
         .where(endpoint.c.id == endpoint_id)

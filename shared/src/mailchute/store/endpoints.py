@@ -60,15 +60,22 @@ class EndpointWriter:
         )
         known = {row.url: row for row in rows}
         urls = {one.url for one in wanted}
-        for url, row in known.items():
-            if url not in urls and row.deleted_at is None and (prune or row.origin == "file"):
-                self._set(row.id, deleted_at=self._now)
-                self._note("remove", address, url, row.id)
+        vanished = {
+            row.position: row
+            for url, row in known.items()
+            if url not in urls and row.deleted_at is None and (prune or row.origin == "file")
+        }
         for position, one in enumerate(wanted):
             if one.url in known:
                 self._keep(known[one.url], address, position, one)
+            elif position in vanished:
+                # Another URL in its place: what waits for it goes there, signed with the same secret.
+                self._keep(vanished.pop(position), address, position, one)
             else:
                 self._add(alias_id, address, position, one)
+        for row in vanished.values():
+            self._set(row.id, deleted_at=self._now)
+            self._note("remove", address, row.url, row.id)
 
     def _add(self, alias_id: str, address: str, position: int, one: WantedEndpoint) -> None:
         endpoint_id = self._make_id("end")
@@ -98,16 +105,9 @@ class EndpointWriter:
         self._note("add", address, one.url, endpoint_id, secret=secret if one.secret is None else None)
 
     def _keep(self, row: Any, address: str, position: int, one: WantedEndpoint) -> None:
-        columns: dict[str, Any] = {}
-        if row.position != position:
-            columns["position"] = position
-        for name in ("format", "signs_v1a", "rate_per_s", "wants_challenge"):
-            if getattr(row, name) != getattr(one, name):
-                columns[name] = getattr(one, name)
-        if row.origin != "file":
-            columns["origin"] = "file"
-        if tuple(row.include) != one.include:
-            columns["include"] = list(one.include)
+        plain: dict[str, Any] = {"position": position, "origin": "file", "include": list(one.include)}
+        plain |= {name: getattr(one, name) for name in _PLAIN_FIELDS if name not in plain}
+        columns = {name: value for name, value in plain.items() if getattr(row, name) != value}
         for field, text in _secret_texts(one).items():
             if text != self._opened(row, field):
                 columns[field] = self._sealed(row.id, field, text)
@@ -135,6 +135,8 @@ class EndpointWriter:
             before = {name: _shown(name, getattr(row, name)) for name in fields}
             after = {name: _shown(name, columns[name]) for name in fields}
             self._note("change", address, one.url, row.id, fields=fields, before=before, after=after)
+        if "url" in columns:
+            columns |= moved(row.disabled_reason, self._now)
         if columns:
             self._set(row.id, **columns)
 
@@ -153,6 +155,14 @@ class EndpointWriter:
         self._changes.append(
             Change(kind=kind, what="endpoint", name=f"{address} → {url}", id=endpoint_id, **fields)
         )
+
+
+def moved(disabled_reason: str | None, now: datetime) -> dict[str, Any]:
+    """Return the columns that go with another URL: what the former receiver did counts for nothing there."""
+    columns: dict[str, Any] = {"verified_at": None, "failing_since": None}
+    if disabled_reason not in (None, BY_OWNER):
+        columns |= {"disabled_at": None, "disabled_reason": None, "enabled_at": now}
+    return columns
 
 
 def enable_endpoint(
