@@ -22,8 +22,9 @@ from mailchute.mail import ContentRef, MailObject
 from mailchute.verdicts import ScanReport
 
 from functions.scan import handler
+from functions.scan.scan import Scanner
 from tests.servers.dns import DnsServer
-from tests.unit.scan.given import scan
+from tests.unit.scan.given import honest_zone, mail, message, scan, settings_for, signer
 
 HAM = (
     b"From: Joe <joe@example.org>\r\nTo: support@inbox.test\r\nSubject: Question about the invoice\r\n"
@@ -248,3 +249,18 @@ def test_no_mail_makes_scan_raise_or_hang(dns: DnsServer, content: bytes) -> Non
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_octets_are_scanned(dns: DnsServer, octets: bytes) -> None:
     assert not scan(dns, octets).auth.sender.authenticated
+
+
+def test_a_mail_whose_names_are_all_known_needs_no_other_thread(dns: DnsServer) -> None:
+    """A hop costs more CPU than most checks."""
+    dns.zone.update(honest_zone("example.org"))
+    dns.zone["1.2.0.192.in-addr.arpa"] = {"PTR": ["mx.example.org"]}
+    scanner = Scanner(settings_for(dns))
+    given = message(signer("example.org").sign(mail()))
+    cold = scanner.scan(given, spam_enabled=True, threshold=5.0)
+    asked_count = dns.query_count
+    scanner.close()  # from here on, to hand a check to a thread raises
+    warm = scanner.scan(given, spam_enabled=True, threshold=5.0)
+    assert warm.auth.sender.authenticated
+    assert warm.auth == cold.auth
+    assert dns.query_count == asked_count
