@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 FUZZERS = (
     "tests/unit/parse/test_hostile.py::test_no_structure_brings_the_parser_down_or_loses_the_mail",
     "tests/unit/parse/test_hostile.py::test_no_octets_bring_the_parser_down",
+    "tests/unit/parse/test_hostile.py::test_every_word_of_every_part_arrives_whatever_the_structure",
     "tests/unit/shared/test_parts.py::test_any_octets_have_parts",
     "tests/unit/shared/test_author.py::test_nothing_raises_and_only_one_mailbox_is_ever_trusted",
     "tests/ingress/test_fuzz.py",

@@ -74,14 +74,16 @@ def _take_alternatives(entity: Entity, bodies: Bodies) -> None:
             continue
         bodies.slots = []
         _visit(child, bodies)
-        own_htmls = [slot.html for slot in bodies.slots if slot.html is not None]
-        htmls.extend(own_htmls)
+        has_html = any(slot.html is not None for slot in bodies.slots)
         for slot in bodies.slots:
-            # Text beside HTML within one alternative belongs to the HTML: an Apple Mail mixed part.
-            if slot.text is not None and not own_htmls and slot.text not in texts:
-                texts.append(slot.text)
-            elif slot.text is not None and own_htmls and slot.html is None:
+            if slot.html is not None:
+                htmls.append(slot.html)
+            elif slot.text is not None and has_html:
+                # Text beside HTML within one alternative belongs to the HTML: an Apple Mail mixed part.
                 htmls.append(html_of_text(slot.text))
+                continue
+            if slot.text is not None and slot.text not in texts:
+                texts.append(slot.text)
     bodies.slots = before
     if texts or htmls:
         bodies.slots.append(Slot("\n".join(texts) if texts else None, "\n".join(htmls) if htmls else None))

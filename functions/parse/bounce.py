@@ -15,7 +15,7 @@ from .header_section import HeaderSection, read_header_section
 from .message import message_id_of
 from .words import text_of, unfolded
 
-RECIPIENTS_MAX_COUNT = 100
+RECIPIENTS_MAX_COUNT = 100  # of one transaction (RFC 5321, 4.5.3.1.8); a DSN tells of one
 _ACTIONS = frozenset(("failed", "delayed", "delivered", "relayed", "expanded"))  # RFC 3464, 2.3.3
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 _REPLY_CODE = re.compile(r"(?<![\d.])([45])(\d\d)[ \-](?!\d{1,3}\.\d)")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 import re2
 
 from .header_section import HeaderSection
 from .words import text_of
 
-TEXT_MAX_CHARACTERS = 64 * 1024
+TEXT_MAX_CHARACTERS = 64 * 1024  # what a server says stands at the top; below it is the mail itself
 _ANY_CASE = re2.Options()
 _ANY_CASE.case_sensitive = False
-# Two questions to every mail: by an engine that asks all alternatives at once.
+# Asked of every mail, or of every address: by an engine that tries all alternatives at once.
 _DAEMON = re2.compile(
     r"mailer[-_]?daemon|postmaster|mail delivery (?:sub)?system|mail ?daemon|delivery subsystem|\bmdaemon\b"
     r"|internet mail delivery|system administrator|mail administrator|mail router|bounce|returned mail",
@@ -46,13 +47,13 @@ _ADDRESS = re.compile(
     r"(?<![\w.@!#$%&'*+/=?^`{|}~-])([\w.!#$%&'*+/=?^`{"
     r"|}~-]{1,64}@(?:[\w-]{1,63}\.){1,10}[\w-]{2,63})(?![\w@])"
 )
-_FAILED = re.compile(
+_FAILED = re2.compile(
     r"\b[45]\d\d\b|\b[45]\.\d\.\d|unknown|fail|could not|couldn't|cannot|can't|unable"
     r"|not (?:yet )?(?:be(?:en)? )?(?:deliver|found|exist|listed|valid)"
     r"|doesn't|does not|no such|quota|full|rejected|refused|error|disabled|invalid|undeliver"
     r"|recipient|following address|no longer|bounced|wasn't|did ?n[o']t|not known|problems?\b"
     r"|失败|失敗|无法|無法|エラー|不明|届け",
-    re.IGNORECASE,
+    _ANY_CASE,
 )
 _DELAYED = re.compile(
     r"not yet been delivered|delivery attempts will continue"
@@ -63,7 +64,8 @@ _DELAYED = re.compile(
 )
 _ANSWER = re.compile(r"\s*(?:re|fwd?|aw|wg|sv|vs|tr|rv)\s*:", re.IGNORECASE)  # a person wrote about one
 _LOOK_CHARACTERS = 400  # around an address, for the words that say it failed
-RECIPIENTS_MAX_COUNT = 50
+RECIPIENTS_MAX_COUNT = 50  # a server names those of one transaction, about 100 at most; lists name few
+ADDRESSES_MAX_COUNT = 1_000  # looked at for them
 
 
 def recipients_in(
@@ -94,13 +96,13 @@ def recipients_in(
             yield address.strip(), _around(told, told.find(address.strip()))
     if seen:
         return
-    for match in _ADDRESS.finditer(told):
+    for match in islice(_ADDRESS.finditer(told), ADDRESSES_MAX_COUNT):
         address = match[1].strip("'`.")
         is_other = address.lower() in seen or address.lower() in ours or _DAEMON.search(address)
         if is_other or len(seen) >= RECIPIENTS_MAX_COUNT:
             continue
         at = match.start()
-        if _FAILED.search(told, *_context_of(told, at)):
+        if _FAILED.search(_context_of(told, at)):
             seen.add(address.lower())
             yield address, _around(told, at)
 
@@ -117,16 +119,16 @@ def says_delayed(text: str) -> bool:
     return bool(_DELAYED.search(text[:2_000]))
 
 
-def _context_of(text: str, at: int) -> tuple[int, int]:
+def _context_of(text: str, at: int) -> str:
     """Return where to look for words of failure about an address: its list and introduction, or near it."""
     low, high = max(0, at - _LOOK_CHARACTERS), at + _LOOK_CHARACTERS
     paragraph = text.rfind("\n\n", low, at)
     begins = max(low, text.rfind("\n\n", low, paragraph)) if paragraph >= 0 else low
     introduction = text[begins : max(begins, paragraph)].rstrip()
-    if not introduction.endswith(":") or "@" in introduction:
-        return low, high
-    ends = text.find("\n\n", at, high)
-    return begins, ends if ends >= 0 else high
+    if introduction.endswith(":") and "@" not in introduction:
+        ends = text.find("\n\n", at, high)
+        return text[begins : ends if ends >= 0 else high]
+    return text[low:high]
 
 
 def _around(text: str, at: int) -> str:

@@ -17,7 +17,7 @@ _Y_BEGIN = re.compile(rb"^=ybegin [^\r\n]*?name=([^\r\n]{1,255})\r?\n(?:=ypart [
 _Y_END = re.compile(rb"^=yend [^\r\n]*", re.MULTILINE)
 _Y_ESCAPED = re.compile(rb"=(.)", re.DOTALL)
 _Y_SHIFTED = bytes((octet - 42) % 256 for octet in range(256))  # yEnc 1.3, "The encoding process"
-FILES_MAX_COUNT = 100
+FILES_MAX_COUNT = 100  # taken out of one text; the rest stays in it
 
 
 class InlineFile(NamedTuple):

@@ -14,13 +14,18 @@ from mailchute.payload import Attendee, CalendarEvent
 from . import charset
 from .bodies import Part
 
-EVENTS_MAX_COUNT = 50
-ATTENDEES_MAX_COUNT = 500
-CALENDAR_MAX_OCTETS = 256 * 1024
-NESTING_MAX_COUNT = 8  # VCALENDAR, VEVENT, VALARM make three; the library reads them recursively
+EVENTS_MAX_COUNT = 50  # an invitation holds one, or a series and its exceptions; the attachment holds all
+ATTENDEES_MAX_COUNT = 500  # the largest meetings that calendar servers take have some hundred
+CALENDAR_MAX_OCTETS = 256 * 1024  # read of one part; 50 events of 500 guests would be more, and take 0.5 s
+NESTING_MAX_COUNT = 8  # VCALENDAR, VTIMEZONE, DAYLIGHT make three; the library reads them recursively
 _LINE_ENDS = re.compile(r"\r*\n|\r+")
 _FOLD = re.compile(r"\n[ \t]")  # RFC 5545, 3.1
-_CONTENT_LINE = re.compile(r"[A-Za-z0-9-]+[;:]")
+_CONTENT_LINE = re.compile(r"([A-Za-z0-9-]+)[;:]")
+# Only what is shown is read; of a time zone all. A repetition rule or a description of 100 KB costs nothing.
+_PROPERTIES = frozenset(
+    ("METHOD", "UID", "SEQUENCE", "DTSTART", "DTEND", "ORGANIZER", "ATTENDEE", "SUMMARY", "BEGIN", "END")
+)
+_TIMEZONE = "VTIMEZONE"
 _TYPES = frozenset(("text/calendar", "application/ics", "application/calendar"))
 
 
@@ -59,16 +64,18 @@ def read_calendar(text: str, method: str | None = None) -> list[CalendarEvent]:
 
 def tidied(text: str) -> str:
     """
-    Return the calendar with what is broken about its lines left out: lines that are no property, ends
-    that nothing began; what is not ended is ended. The library refuses the whole otherwise.
+    Return the calendar's properties that are read, without what is broken about its lines: those that
+    are no property, and ends that nothing began; what is not ended is ended. The library refuses the
+    whole otherwise.
     """
     kept: list[str] = []
     open_names: list[str] = []
     for line in _FOLD.sub("", _LINE_ENDS.sub("\n", text)).split("\n"):
-        if _CONTENT_LINE.match(line) is None:
+        match = _CONTENT_LINE.match(line)
+        keyword = match[1].upper() if match else ""
+        if not keyword or not (keyword in _PROPERTIES or _TIMEZONE in open_names):
             continue
-        keyword, _, name = line.partition(":")
-        keyword, name = keyword.upper(), name.strip().upper()
+        name = line.partition(":")[2].strip().upper()
         if keyword == "BEGIN":
             if len(open_names) == NESTING_MAX_COUNT:
                 break

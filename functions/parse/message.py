@@ -17,7 +17,7 @@ from .words import text_of, unfolded
 
 _MSG_ID = re.compile(r"<[^<>\s]{1,995}>")  # a line has at most 998 characters (RFC 5322, 2.1.1)
 _AUTHSERV_ID = re.compile(r'(?:\s|\([^()]*+\))*+"?([^\s;()"]++)')
-REFERENCES_MAX_COUNT = 200
+REFERENCES_MAX_COUNT = 200  # shown: the first, which names the thread, and the newest; `headers` hold all
 # A date as nearly all mails write it (RFC 5322, 3.3); mail-parser reads the rest, letter by letter.
 _PLAIN_DATE = re.compile(
     r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?([0-9]{1,2}) ([A-Z][a-z]{2}) (19[0-9]{2}|2[0-9]{3})"
@@ -53,7 +53,7 @@ def message_of(
         cc=ccs,
         reply_to=mailboxes_of(section, "reply-to"),
         in_reply_to=next(iter(_ids(section, "in-reply-to")), None),
-        references=_ids(section, "references")[-REFERENCES_MAX_COUNT:],
+        references=_references(section),
         content=content,
         attachments=attachments,
         headers=_headers(section, authserv_id),
@@ -76,6 +76,11 @@ def thread_of(mail_id: str, message: Message) -> Thread:
 def _ids(section: HeaderSection, key: str) -> tuple[str, ...]:
     body = section.first(key)
     return () if body is None else tuple(dict.fromkeys(_MSG_ID.findall(unfolded(body))))
+
+
+def _references(section: HeaderSection) -> tuple[str, ...]:
+    ids = _ids(section, "references")
+    return ids if len(ids) <= REFERENCES_MAX_COUNT else ids[:1] + ids[1 - REFERENCES_MAX_COUNT :]
 
 
 def _date(section: HeaderSection) -> datetime | None:

@@ -10,7 +10,7 @@ from .entity import Entity
 from .markup import read_markup
 from .words import text_of, unfolded
 
-HTML_MAX_CHARACTERS = 512 * 1024
+HTML_MAX_CHARACTERS = 512 * 1024  # makes more than the text that is shown
 TEXT_MAX_CHARACTERS = 64 * 1024  # the whole of it is in the attachment
 
 

@@ -67,6 +67,19 @@ def field(name: bytes, unit: bytes, size: int) -> bytes:
     return name + b": " + unit * (size // len(unit)) + b"\r\n\r\nx\r\n"
 
 
+CALENDAR = b"BEGIN:VCALENDAR\nBEGIN:VEVENT\n"
+TNEF = b"\x78\x9f\x3e\x22\x00\x00"
+
+
+def report(unit: bytes, size: int) -> bytes:
+    part = b"--x\r\nContent-Type: message/delivery-status\r\n\r\n" + unit * (size // len(unit))
+    return body(part, b"multipart/report; boundary=x")
+
+
+def bounce(unit: bytes, size: int) -> bytes:
+    return b"From: MAILER-DAEMON@b.test\r\nSubject: failure notice\r\n\r\n" + unit * (size // len(unit))
+
+
 def repeated(unit: str) -> Callable[[int], str]:
     return lambda size: unit * (size // len(unit))
 
@@ -112,6 +125,76 @@ MAILS: dict[str, Callable[[int], bytes]] = {
     ),
     "calendar": lambda n: body(b"BEGIN:VCALENDAR\r\n" + b"BEGIN:VEVENT\r\n" * (n // 14), b"text/calendar"),
     "dmarc": lambda n: body(b"<feedback>" + b"<record>" * (n // 8), b"application/xml"),
+    "dmarc without end": lambda n: body(b"<feedback>" * (n // 10), b"text/xml"),
+    "dmarc namespaces": lambda n: body(b"<feedback " + b"xmlns:a='' " * (n // 11) + b"/>", b"text/xml"),
+    "tls report": lambda n: body(b'{"policies":' + b"[" * n, b"application/tlsrpt+json"),
+    "nested comments in From": lambda n: field(b"From", b"(", n),
+    "closed comments in From": lambda n: b"From: " + b"(" * (n // 2) + b")" * (n // 2) + b"a@b.test\r\n\r\nx",
+    "quoted pairs in From": lambda n: field(b"From", b'"\\', n),
+    "comments in Date": lambda n: field(b"Date", b"(", n),
+    "groups": lambda n: field(b"To", b"a:b@c.test,", n),
+    "long encoded words": lambda n: b"Subject: =?utf-8?q?" + b"=C3" * (n // 3) + b"?=\r\n\r\nx",
+    "half characters": lambda n: field(b"Subject", b"=?utf-8?b?4?= ", n),
+    "Received": lambda n: field(b"Received", b"from a (b) by ", n),
+    "Authentication-Results": lambda n: field(b"Authentication-Results", b"( ", n),
+    "name in sections": lambda n: (
+        b"Content-Type: a/b\r\n" + field(b"Content-Disposition", b"a; name*0*=%20", n)
+    ),
+    "long name": lambda n: b"Content-Disposition: a; name*=utf-8''" + b"%41" * (n // 3) + b"\r\n\r\nx",
+    "a giant boundary": lambda n: (
+        b"Content-Type: multipart/mixed; boundary=" + b"-" * (n // 2) + b"\r\n\r\n" + b"-" * (n // 2)
+    ),
+    "a boundary of a hyphen": lambda n: body(b"-" * n, b"multipart/mixed; boundary=-"),
+    "alternatives": lambda n: body(
+        b"".join(b"--x\r\n\r\n%d\r\n" % i for i in range(n // 14)), b"multipart/alternative; boundary=x"
+    ),
+    "an encoded mail": lambda n: body(
+        b"eA==" * (n // 4), b"message/rfc822\r\nContent-Transfer-Encoding: base64"
+    ),
+    "uuencode as encoding": lambda n: body(
+        b"begin \n" * (n // 7), b"a/b\r\nContent-Transfer-Encoding: x-uuencode"
+    ),
+    "base64 garbage": lambda n: body(b"!" * n, b"a/b\r\nContent-Transfer-Encoding: base64"),
+    "soft breaks": lambda n: body(b"=" * n, b"text/plain\r\nContent-Transfer-Encoding: quoted-printable"),
+    "html attributes": lambda n: body(b"<a href=x " + b"a=b " * (n // 4), b"text/html"),
+    "html comments": lambda n: body(b"<!-- -" * (n // 6), b"text/html"),
+    "html scripts": lambda n: body(b"<script><" * (n // 9), b"text/html"),
+    "html heads": lambda n: body(b"<head>" * (n // 6), b"text/html"),
+    "html links": lambda n: body(
+        b"".join(b"<a href=http://a.test/%d>a</a>" % i for i in range(n // 33)), b"text/html"
+    ),
+    "html entities": lambda n: body(b"&amp;" * (n // 5), b"text/html"),
+    "html formatting": lambda n: body(b"<p><font><b><i>" * (n // 15), b"text/html"),
+    "html colspans": lambda n: body(b"<table><tr>" + b"<td colspan=9999>a" * (n // 18), b"text/html"),
+    "html Markdown signs": lambda n: body(b"<p>*_`[" * (n // 7), b"text/html"),
+    "text links": lambda n: body(b"http://a.test/(((( " * (n // 19)),
+    "text dots": lambda n: body(b"a." * (n // 2)),
+    "reply on": lambda n: body(b"On a wrote:\n" * (n // 12)),
+    "reply fields": lambda n: body(b"From: a\nSent: b\n" * (n // 16)),
+    "reply hyphens": lambda n: body(b"-----Original " * (n // 14)),
+    "calendar guests": lambda n: body(CALENDAR + b"ATTENDEE:mailto:a@b\n" * (n // 20), b"text/calendar"),
+    "calendar rule": lambda n: body(CALENDAR + b"RRULE:BYDAY=" + b"MO," * (n // 3), b"text/calendar"),
+    "calendar parameters": lambda n: body(
+        CALENDAR + b"DTSTART" + b";A=B" * (n // 4) + b":x", b"text/calendar"
+    ),
+    "calendar folds": lambda n: body(CALENDAR + b"SUMMARY:" + b"a\n " * (n // 3), b"text/calendar"),
+    "calendar garbage": lambda n: body(CALENDAR + b"\x00;:=\n" * (n // 5), b"text/calendar"),
+    "TNEF attributes": lambda n: body(TNEF + b"\x01" + b"\x00" * 10 + b"\x01" * n, b"application/ms-tnef"),
+    "TNEF attachments": lambda n: body(
+        TNEF + (b"\x02\x05\x90\x06\x00\x04" + b"\x00" * 9) * (n // 15), b"application/ms-tnef"
+    ),
+    "delivery status recipients": lambda n: report(
+        b"Final-Recipient: rfc822;a@b\r\nStatus: 5.1.1\r\n\r\n", n
+    ),
+    "delivery status garbage": lambda n: report(b"x\r\n", n),
+    "delivery status blanks": lambda n: report(b"\r\n", n),
+    "delivery status diagnostic": lambda n: report(
+        b"Final-Recipient: a@b\r\nDiagnostic-Code: no mailbox ", n
+    ),
+    "bounced addresses": lambda n: bounce(b"a@b.test:\n\n", n),
+    "bounced at signs": lambda n: bounce(b"a@", n),
+    "bounced dots": lambda n: bounce(b"a@a.a.a.a.a.a.", n),
+    "bounced copy": lambda n: bounce(b"the header ", n),
 }
 
 TEXTS: dict[str, tuple[Callable[[str], object], Callable[[int], str]]] = {
@@ -293,6 +376,67 @@ def entities(draw: st.DrawFn, depth: int = 0) -> bytes:
     parts = draw(st.lists(entities(depth + 1), max_size=3)) if depth < 3 else []
     inner = b"".join(b"--b" + line_end + part + line_end for part in parts)
     return head + line_end + draw(BODIES) + line_end + inner + (b"--b--" if draw(st.booleans()) else b"")
+
+
+LEAVES = (
+    b"Content-Type: text/plain%n%n%m%n",
+    b"%n%m%n",
+    b"Content-Type: text/plain; charset=nonsense; format=flowed%n%n%m %n%n",
+    b"Content-Type: text/html%n%n<p>%m</p>%n",
+    b"Content-Type: text/html; name=a.html%nContent-Disposition: inline; filename=a.html%n%n<div>%m%n",
+    b"Content-Type: text/plain; name=a.txt%nContent-Disposition: attachment%n%n%m%n",
+    b"Content-Type: application/x; name==?utf-8?q?a%nContent-ID: <a>%n%n%m%n",
+    b"Content-Type: nonsense%n%n%m%n",
+    b"Content-Type: text/rtf%n%n{%m}%n",
+    b"Content-Type: text/calendar%n%nBEGIN:VCALENDAR%nX-A:%m%n",
+    b"Content-Type: application/ms-tnef%n%n%m%n",
+    b"Content-Type: message/rfc822%n%nSubject: a%n%n%m%n",
+    b"Content-Type: message/rfc822%nContent-Transfer-Encoding: binary%n%n%m%n",
+    b"Content-Type: message/delivery-status%n%nA: b%n%nAction: %m%n",
+    b"Content-Type: message/external-body; access-type=x%n%nContent-Type: text/plain%n%n%m%n",
+    b"Content-Type: text/plain%nContent-Transfer-Encoding: quoted-printable%n%n=3D%m=%n",
+    b"Content-Type: text/enriched%n%n<bold>%m</bold>%n",
+    b"Content-Type: text/plain%n%nbegin 644 a%n#abc%n%m",
+    b"Content-Type: text/plain%n%n=ybegin line=1 name=a%n%m%n",
+    b"Content-Type: multipart/mixed; boundary=none%n%n%m%n",
+    b"Content-Type: multipart/mixed%n%n%m%n",
+)
+SUBTYPES = (
+    b"mixed",
+    b"alternative",
+    b"related",
+    b"report; report-type=delivery-status",
+    b"signed",
+    b"x-other",
+)
+
+
+@st.composite
+def marked_mails(draw: st.DrawFn, depth: int = 0) -> bytes:
+    """Draw an entity whose leaves hold %m each, for a word to be found again; %n is the line end."""
+    if depth == 3 or not draw(st.booleans()):
+        return draw(st.sampled_from(LEAVES))
+    name = b"b%d" % depth
+    declared = draw(
+        st.sampled_from([b"; boundary=" + name, b'; boundary="' + name + b' "', b"; boundary=x", b""])
+    )
+    parts = draw(st.lists(marked_mails(depth + 1), min_size=1, max_size=3))
+    first_line = b"" if declared.startswith(b"; boundary=" + name[:1]) else b"Content-ID: <c>%n"  # to go by
+    inner = b"".join(b"--" + name + b"%n" + first_line + part for part in parts)
+    end = draw(st.sampled_from([b"--" + name + b"--%n", b""]))
+    return b"Content-Type: multipart/" + draw(st.sampled_from(SUBTYPES)) + declared + b"%n%n" + inner + end
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(marked_mails(), st.sampled_from([b"\r\n", b"\n"]))
+def test_every_word_of_every_part_arrives_whatever_the_structure(form: bytes, line_end: bytes) -> None:
+    pieces = form.replace(b"%n", line_end).split(b"%m")
+    words = [f"marker{number}x" for number in range(len(pieces) - 1)]
+    octets = b"".join(p + w for p, w in zip(pieces, [*(w.encode() for w in words), b""], strict=True))
+    message = payload_of(b"From: a@b.test" + line_end + octets).message
+    shown = [message.content.text, message.content.html or ""]
+    shown += [each.content.decode("latin-1") for each in message.attachments if each.content]
+    assert [word for word in words if not any(word in each for each in shown)] == []
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])

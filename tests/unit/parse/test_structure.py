@@ -171,9 +171,17 @@ NAMED_HTML = "Content-Disposition: inline; filename=a.html\n" + HTML
 NAMED = "Content-Disposition: inline; filename=b.txt\n\nb"
 
 
+INNER = "Content-Type: multipart/alternative; boundary=y\n\n--y\n\na\n--y\n" + HTML + "\n--y--"
+AROUND = '<div style="white-space: pre-wrap">1</div>\n<b>a</b>\n<div style="white-space: pre-wrap">2</div>'
+
+
 def multipart(subtype: str, *parts: str) -> str:
     inner = "".join(f"--x\n{part}\n" for part in parts)
     return f"Content-Type: multipart/{subtype}; boundary=x\n\n{inner}--x--\n"
+
+
+def outer(*parts: str) -> str:
+    return multipart("mixed", *parts).replace("boundary=x", "boundary=z").replace("--x", "--z")
 
 
 def shape(entity: Entity) -> object:
@@ -206,6 +214,8 @@ def test_trees_are_what_mail_clients_see(mail: str, tree: object) -> None:
         ("Content-Disposition: attachment\n\nx", [], [], ["text/plain"]),
         (multipart("mixed", "\na", PNG, "\nafter"), ["a", "after"], [], ["image/png"]),
         (multipart("alternative", "\na", HTML, ICS), ["a"], ["<b>a</b>"], ["text/calendar"]),
+        (multipart("alternative", outer(INNER)), ["a"], ["<b>a</b>"], []),
+        (multipart("alternative", outer("\n1", HTML, "\n2")), [], [AROUND], []),
         (multipart("mixed", HTML, HTML), [], ["<b>a</b>", "<b>a</b>"], []),
         (multipart("related", HTML, PNG), [], ["<b>a</b>"], ["image/png"]),
         (multipart("alternative", NAMED, NAMED_HTML, PNG), ["b"], ["<b>a</b>"], ["image/png"]),
