@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mailchute_cli.home import Home
 from mailchute_cli.routes import agree, apply_file, routes, told
 
 KEY = b"k" * 32
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SECRET = "whsec_" + "QUFB" * 8
 
 
@@ -109,6 +111,24 @@ def test_a_given_secret_replaces_the_made_one_and_both_sign_for_a_day(
     _, after = endpoint_of(database)
     assert after.secrets == (SECRET, before.secrets[0])
     assert applied(SUPPORT) == ()
+
+
+def test_another_url_in_its_place_is_the_same_endpoint(database: Database, applied: Any) -> None:
+    applied("support: {endpoints: [{url: https://a.example/1, verify: true}, https://a.example/2]}")
+    _, before = endpoint_of(database)
+    with database.write() as connection:
+        failing = {"disabled_at": NOW, "disabled_reason": "failing", "failing_since": NOW, "verified_at": NOW}
+        connection.execute(sa.update(tables.endpoint).values(failing))
+    changes = applied("support: {endpoints: [{url: https://b.example/1, verify: true}, https://a.example/2]}")
+    assert [(one.kind, one.id, one.fields) for one in changes] == [("change", before.id, ("url",))]
+    _, after = endpoint_of(database)
+    assert (after.url, after.secrets) == ("https://b.example/1", before.secrets)
+    # Another receiver: it has echoed nothing yet, and what the former one did is not held against it.
+    assert (after.is_disabled, after.is_unverified) == (False, True)
+    found, _ = endpoint_of(database)
+    assert len(found.endpoints) == 2
+    removed = ("remove", "endpoint", "support@inbox.test → https://b.example/1")
+    assert removed in brief(applied("support: {endpoints: [https://a.example/2]}"))
 
 
 def test_what_vanishes_is_marked_deleted_and_comes_back_the_same(database: Database, applied: Any) -> None:
