@@ -110,7 +110,7 @@ def test_an_accounts_list_is_heeded_for_its_own_recipients_only(
     edge = start_edge(PROXY_FROM="127.0.0.1/32")
     for client_ip, sender, reply in DIALOGS:
         heard = proxied(
-            edge, client_ip, f"MAIL FROM:{sender}", OURS, THEIRS, "RCPT TO:<postmaster@catch.test>"
+            edge, client_ip, f"MAIL FROM:{sender} SIZE=100", OURS, THEIRS, "RCPT TO:<postmaster@catch.test>"
         )
         assert heard == ["250 2.1.0 OK", reply, "250 2.1.5 OK", "250 2.1.5 OK"], (client_ip, sender)
 
@@ -171,6 +171,34 @@ def test_a_mail_declared_bigger_than_the_plan_allows_is_refused_at_its_recipient
             b"5.3.4 a mail for this recipient may have 50000 octets",
         )
         assert client.rcpt("friend@other.test")[0] == 250
+
+
+def test_a_mail_that_declares_no_size_is_cut_at_the_plans_and_others_come_in_a_transaction_of_their_own(
+    jet: Jet, accounts: str, start_edge: Start
+) -> None:
+    edge = start_edge()
+    for size_octets, code in ((PLAN_OCTETS + 2_000, 552), (PLAN_OCTETS - 2_000, 250)):
+        content = new_content("x" * 70 + "\r\n") * (size_octets // len(new_content("x" * 72)))
+        with edge.client() as client:
+            client.ehlo()
+            client.docmd("MAIL FROM:<ann@sender.test>")
+            assert client.rcpt("support@inbox.test")[0] == 250
+            assert client.rcpt("sales@inbox.test")[0] == 250
+            assert client.rcpt("friend@other.test")[0] == 452
+            assert client.data(content)[0] == code
+            client.docmd("MAIL FROM:<ann@sender.test>")
+            assert client.rcpt("friend@other.test")[0] == 250
+            assert client.rcpt("support@inbox.test")[0] == 452
+            assert client.data(content)[0] == 250
+            client.docmd("MAIL FROM:<ann@sender.test> SIZE=100")
+            assert client.rcpt("friend@other.test")[0] == 250
+            assert client.rcpt("support@inbox.test")[0] == 250
+    assert [mail.alias.address for mail in jet.mails()] == [
+        "friend@other.test",
+        "support@inbox.test",
+        "sales@inbox.test",
+        "friend@other.test",
+    ]
 
 
 def test_without_the_database_no_list_and_no_quota_refuses_for_good(

@@ -30,6 +30,8 @@ from smtp_ingress.settings import Settings
 from smtp_ingress.through import Through
 from smtp_ingress.transaction import Transaction
 
+NO_LIMIT_OCTETS = 1 << 62
+
 
 class Stock(Protocol):
     """What the last look at a place that mail goes to found."""
@@ -94,18 +96,19 @@ class Edge:
             Refused: Its owner does not want the mail, or the alias has had enough for now.
             DirectoryUnavailable: It is not known in time.
         """
-        check_standing(
+        limit_octets = check_standing(
             await self.recipients.standing(path, alias),
             client_ip=client_ip,
             reverse_path=begun.reverse_path,
             declared_octets=begun.declared_octets,
             now=datetime.now(UTC),
         )
+        begun.bind(path, limit_octets)
         others = (other for named, other in begun.recipients.items() if named != path)
         waiting = sum(other.alias_id == alias.alias_id for other in others)
         self.admission.shares.check(path, alias, begun.reverse_path, waiting=waiting)
 
-    async def open_intake(self, drafts: list[Draft], declared_octets: int | None) -> Intake:
+    async def open_intake(self, drafts: list[Draft], begun: Transaction) -> Intake:
         """
         Return where the content goes; `release` must follow.
 
@@ -115,7 +118,7 @@ class Edge:
         self.check_stocks()
         place = self._place_of(drafts)
         place.check_room()
-        room = room_of(declared_octets, len(drafts), content_limit_octets=self.content_limit_octets)
+        room = room_of(begun.declared_octets, len(drafts), content_limit_octets=self.content_limit_octets)
         await self.admission.reserve(room.reserved_octets)
 
         async def open_writers() -> list[ObjectWriter]:
@@ -126,7 +129,7 @@ class Edge:
             return await place.open_writers(drafts, room.window)
 
         intake = Intake(
-            limit_octets=self.settings.limits.message_octets,
+            limit_octets=min(self.settings.limits.message_octets, begun.limit_octets or NO_LIMIT_OCTETS),
             memory_octets=room.held_octets,
             open_writers=open_writers,
         )

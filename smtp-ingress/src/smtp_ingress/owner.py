@@ -25,9 +25,9 @@ def check_standing(
     reverse_path: Path | None,
     declared_octets: int | None,
     now: datetime,
-) -> None:
+) -> int | None:
     """
-    Let this recipient be, or say why not.
+    Return how many octets a mail for this recipient may have, where that is still to be seen; else None.
 
     Args:
         standing: None when nothing is known of the account: then nothing is held against the client.
@@ -38,16 +38,17 @@ def check_standing(
             list when it was last seen is asked to come again, and no quota counts.
     """
     if standing is None:
-        return
+        return None
     if standing.blocks.has_client(client_ip):
         raise Refused(CLIENT_UNWANTED.format(client=client_ip) if standing.is_fresh else NOT_NOW)
     if standing.blocks.has_sender(reverse_path):
         raise Refused(SENDER_UNWANTED if standing.is_fresh else NOT_NOW)
     if not standing.is_fresh:
-        return
+        return None
     quota = standing.quota
     limit = quota.size_max_octets
     if limit is not None and declared_octets is not None and declared_octets > limit:
         raise Refused(TOO_BIG_FOR_RECIPIENT.format(limit=limit))
     if quota.is_used_up(month_of(now)):
         raise Refused(OVER_QUOTA)
+    return limit if declared_octets is None else None

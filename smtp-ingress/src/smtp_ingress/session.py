@@ -190,7 +190,7 @@ class Session(Hello):
             listed_by=tuple(sorted(self.listed_by)),
         )
         self._drafts = self._transaction.drafts(client, hostname=self.hostname, now=datetime.now(UTC))
-        self._intake = intake = await self.edge.open_intake(self._drafts, self._transaction.declared_octets)
+        self._intake = intake = await self.edge.open_intake(self._drafts, self._transaction)
         timers = self.edge.settings.timers
         self._reception = Reception(
             self.inbox,

@@ -49,6 +49,7 @@ class Transaction:
     recipients: dict[Path, AliasSnapshot] = field(default_factory=dict)
     ret: str = ""  # these two of RFC 3461, 4.3 and 4.4; "": not asked for
     envid: str = ""
+    limit_octets: int | None = None  # of the recipients' plans, where SIZE did not settle it; None: none
     _asked: dict[Path, tuple[str, str]] = field(default_factory=dict)  # NOTIFY and ORCPT of each recipient
 
     @property
@@ -75,6 +76,17 @@ class Transaction:
         if self.recipients and path not in self.recipients and "through" in (self.mode, alias.mode):
             raise Refused(NOT_FITTING)  # an answer for two recipients could be no one's
         return path, alias
+
+    def bind(self, path: Path, limit_octets: int | None) -> None:
+        """
+        Let the mail be no bigger than this recipient's plan allows.
+
+        Raises:
+            Refused: The others have another limit: what is too big for one must not be refused to all.
+        """
+        if self.recipients and path not in self.recipients and limit_octets != self.limit_octets:
+            raise Refused(NOT_FITTING)
+        self.limit_octets = limit_octets
 
     def drafts(self, client: Client, *, hostname: str, now: datetime) -> list[Draft]:
         """Return one mail object for each recipient, waiting for its content."""

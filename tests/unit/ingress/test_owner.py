@@ -70,3 +70,16 @@ def test_who_is_on_the_list_is_refused_for_good_only_by_a_list_read_now(given, a
 def test_a_plan_refuses_what_is_over_it(quota, asked, expected):
     assert reply(standing(**quota), **asked) == expected
     assert reply(standing(is_fresh=False, **quota), **asked) == "taken"
+
+
+def test_a_plans_size_is_still_to_be_seen_where_the_client_did_not_say_it():
+    def limit(given, declared):
+        return check_standing(
+            given, client_ip="203.0.113.1", reverse_path=None, declared_octets=declared, now=NOW
+        )
+
+    assert limit(standing(size_max_octets=1000), None) == 1000
+    assert limit(standing(size_max_octets=1000), 10) is None
+    assert limit(standing(), None) is None
+    assert limit(standing(size_max_octets=1000, is_fresh=False), None) is None
+    assert limit(None, None) is None
