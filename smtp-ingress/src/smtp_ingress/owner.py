@@ -49,6 +49,6 @@ def check_standing(
     limit = quota.size_max_octets
     if limit is not None and declared_octets is not None and declared_octets > limit:
         raise Refused(TOO_BIG_FOR_RECIPIENT.format(limit=limit))
-    if quota.is_used_up(month_of(now)):
+    if quota.mails_per_month is not None and quota.is_used_up(month_of(now)):
         raise Refused(OVER_QUOTA)
     return limit if declared_octets is None else None
