@@ -110,7 +110,14 @@ class Operation:
 
 
 def note(
-    connection: sa.Connection, request: Request, action: str, object_id: str, *, detail: str = ""
+    connection: sa.Connection,
+    request: Request,
+    action: str,
+    object_id: str,
+    *,
+    detail: str = "",
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
 ) -> None:
     """Write an entry of the audit trail: the key did this."""
     audit.note(
@@ -121,4 +128,6 @@ def note(
         action=action,
         object_id=object_id,
         detail=detail,
+        before=before,
+        after=after,
     )

@@ -14,12 +14,13 @@ from typing import Any, cast, get_args
 
 import yaml
 
-from mailchute.alias import RAW_FORMATS, Action, Rule
+from mailchute.alias import Action, Rule
 from mailchute.conditions import ConditionError, Place, expression_of
 from mailchute.file_patterns import PATTERNS_MAX_COUNT, check_file_pattern
 from mailchute.presets import PRESETS, Preset, rules_of
 from mailchute.routes.located import Located, given
 from mailchute.routes.values import check_domain, check_url
+from mailchute.rule_reach import why_not
 from mailchute.store.wanted import WantedAlias
 
 RULES_MAX_COUNT = 100  # of one alias, and of one domain
@@ -58,13 +59,9 @@ def read_preset(place: Located) -> tuple[Rule, ...]:
 
 def check_reach(rules: tuple[Rule, ...], alias: WantedAlias, place: Located) -> None:
     """Note which of these rules the alias could not follow: no such endpoint, nothing to drop from."""
-    urls = {one.url for one in alias.endpoints}
-    whole = [one.url for one in alias.endpoints if one.format in RAW_FORMATS or "raw" in one.include]
     for rule in rules:
-        if rule.then == "route" and rule.endpoint_url not in urls:
-            place.wrong(f"{rule.endpoint_url} is no endpoint of {alias.name}, to which a rule would route")
-        if rule.then == "drop" and whole:
-            place.wrong(f"{whole[0]} gets the mail as received, from which no attachment can be dropped")
+        for reason in why_not(rule, alias.name, alias.endpoints):
+            place.wrong(reason)
 
 
 def _rule(place: Located) -> Rule | None:
@@ -75,7 +72,7 @@ def _rule(place: Located) -> Rule | None:
     condition = given(fields, "if", _condition)
     then = given(fields, "then", lambda one: one.choice(get_args(Action)))
     _check_words(fields, then)
-    tag = given(fields, "tag", lambda one: one.checked(_tag, "a word"))
+    tag = given(fields, "tag", lambda one: one.checked(check_tag, "a word"))
     url = given(fields, "to", lambda one: one.checked(check_url, "a URL"))
     drop = _patterns(fields["attachments"]) if "attachments" in fields else ()
     if then == "route" and "to" not in fields:
@@ -165,7 +162,8 @@ def _sender(text: str) -> str:
     return f"{local_part}{at}{check_domain(domain)}"
 
 
-def _tag(text: str) -> str:
+def check_tag(text: str) -> str:
+    """Return the tag; raise ValueError saying why it is none."""
     if not (text.isascii() and text.replace("-", "").replace("_", "").isalnum() and len(text) <= 64):
         raise ValueError(f"{text!r} is no tag; expected letters, digits, - and _, at most 64")
     return text
