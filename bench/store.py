@@ -26,8 +26,10 @@ from mailchute.directory import Directory
 from mailchute.envelope import Path as MailPath
 from mailchute.installation import establish
 from mailchute.sealing import Keyring
-from mailchute.store import mails, routing
+from mailchute.store import account_events, audit, blocking, connections, keys, mails, routing
+from mailchute.store.account_settings import account_of
 from mailchute.store.accounts import ensure_account
+from mailchute.store.listing import list_aliases, list_domains, list_endpoints
 from mailchute.store.wanted import Wanted, WantedAlias, WantedDomain, WantedEndpoint
 
 ALIASES = 1_000
@@ -58,6 +60,16 @@ FROM email
 _ATTEMPTS = """
 INSERT INTO attempt (mail_id, delivery_id, number, result, status, reason, started_at, duration_s, response)
 SELECT mail_id, id, 1, 'delivered', 200, '', created_at, 0.02, 'ok' FROM delivery
+"""
+
+_EVENTS = """
+INSERT INTO account_event (account_id, at, kind, mail_id, detail)
+SELECT account_id, first_at, state, id, '{}' FROM email ORDER BY id
+"""
+_AUDIT = """
+INSERT INTO audit_entry (id, account_id, at, actor, action, object_id, detail)
+SELECT 'aud_' || upper(lpad(to_hex(n), 26, '0')), :account, now(), 'cli', 'alias.change', 'als_x', ''
+FROM generate_series(1, 100000) AS n
 """
 
 
@@ -117,6 +129,8 @@ def _fill(database: Database, count: int) -> tuple[str, list[MailPath]]:
         )
         connection.execute(sa.text(_DELIVERIES))
         connection.execute(sa.text(_ATTEMPTS))
+        connection.execute(sa.text(_EVENTS))
+        connection.execute(sa.text(_AUDIT), {"account": account_id})
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("SET statement_timeout = 0"))
         connection.execute(sa.text("VACUUM ANALYZE"))
@@ -159,6 +173,21 @@ def _measure_lists(database: Database, account_id: str, count: int) -> None:
             c, account_id, endpoint_id=endpoint_id, state="failed"
         ),
         "attempts of one mail": lambda c: mails.attempts_of(c, account_id, some_id()),
+        "domains": lambda c: list_domains(c, account_id),
+        "aliases, a page": lambda c: list_aliases(c, account_id, after=alias_id),
+        "endpoints, a page": lambda c: list_endpoints(c, account_id),
+        "events, the newest": lambda c: account_events.list_events(c, account_id, after=count - 50),
+        "events, a page from anywhere": lambda c: account_events.list_events(
+            c, account_id, after=choose.randrange(count)
+        ),
+        "events, none yet (a follower's question)": lambda c: account_events.list_events(
+            c, account_id, after=10 * count
+        ),
+        "audit trail, newest page": lambda c: audit.list_entries(c, account_id),
+        "block entries": lambda c: blocking.list_entries(c, account_id),
+        "keys": lambda c: keys.list_keys(c, account_id),
+        "storage connections": lambda c: connections.list_connections(c, account_id),
+        "the account": lambda c: account_of(c, account_id, datetime.now(UTC)),
     }
     for name, question in questions.items():
         _time(name, asked(question))
