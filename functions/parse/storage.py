@@ -105,7 +105,7 @@ class Storage:
     def _directory(self) -> Directory:
         if self._keyring is None:
             raise StorageUnavailable(
-                "the account has a bucket of its own: set MAILCHUTE_MASTER_KEY_FILE and MAILCHUTE_DATABASE_URL"
+                "an account has its own bucket: set MAILCHUTE_MASTER_KEY_FILE and MAILCHUTE_DATABASE_URL"
             )
         # A third of a second of imports: most installations have no account with a bucket of its own.
         from mailchute.directory import Directory  # noqa: PLC0415
