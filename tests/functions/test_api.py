@@ -222,6 +222,14 @@ def test_a_mail_whose_place_is_not_known_yet_cannot_be_replayed(api: Api) -> Non
     api("POST", "/emails/msg_1/replay", status=409)
 
 
+def test_a_mail_of_mode_through_cannot_be_replayed_for_its_sender_has_it_but_erased(api: Api) -> None:
+    api.record(*LIFE)
+    assert "its sender has it" in api("POST", "/emails/msg_4/replay", status=410)["detail"]
+    assert api.connector.told == []
+    assert api.raw("DELETE", "/emails/msg_4").status_code == 204
+    api("GET", "/emails/msg_4", status=404)
+
+
 def test_an_erased_mail_is_gone_and_late_facts_do_not_bring_it_back(api: Api) -> None:
     api.record(*LIFE)
     assert api.raw("DELETE", "/emails/msg_1").status_code == 204

@@ -81,7 +81,8 @@ def test_mails_and_their_attempts_are_read_in_one_command_each(home: Home, run: 
     assert "no mail yet" in run(emails, "list")
     recorded(home)
     listed = run(emails, "list")
-    assert [line.split()[0] for line in listed.splitlines()] == ["ID", "msg_9", "msg_3", "msg_2", "msg_1"]
+    ids = ["msg_9", "msg_5", "msg_4", "msg_3", "msg_2", "msg_1"]
+    assert [line.split()[0] for line in listed.splitlines()] == ["ID", *ids]
     assert [one["id"] for one in json.loads(run(emails, "list", "--state", "dead", "--json"))["emails"]] == [
         "msg_3"
     ]

@@ -15,9 +15,12 @@ from aiohttp import web
 from connector.claims import Claim, Claims, HeldElsewhere
 from connector.metrics import text_of
 from connector.through import ALIAS_SLOTS
+from connector.told import NOWHERE
 from mailchute import subjects, wire
 from mailchute.alias import EndpointSnapshot
+from mailchute.commands import Command
 from mailchute.delivery import AttemptOutcome, AttemptRequest
+from mailchute.errors import ContentMissing
 from mailchute.journal import Event
 from mailchute.mail import MailObject
 from mailchute.objects import write_object
@@ -330,6 +333,21 @@ def test_the_verdict_that_its_sender_heard_stands_for_the_other_endpoints(nats_s
             assert (await ask(built, through("end_a", "end_b"))).result == "delivered"
             await eventually(lambda: len(told(built, "delivered")) == 2)
             assert not told(built, "rejected")
+
+    run(work)
+
+
+def test_what_was_not_kept_is_not_replayed_and_can_be_erased(nats_server: NatsServer) -> None:
+    async def work() -> None:
+        async with house(nats_server) as built:
+            mail = through()
+            assert (await ask(built, mail)).result == "delivered"
+            replay = Command(id="run_1", kind="replay", mail_id=mail.id, mail_sequence=NOWHERE)
+            with pytest.raises(ContentMissing, match="its sender has it"):
+                await built.pipeline.orders.carry_out(replay)
+            erase = Command(id="cmd_1", kind="erase", mail_id=mail.id, mail_sequence=NOWHERE)
+            assert not (await built.pipeline.orders.carry_out(erase)).repeated
+            assert built.functions.posts == [("end_a", mail.id)]
 
     run(work)
 
