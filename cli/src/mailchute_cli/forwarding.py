@@ -90,6 +90,8 @@ class Forwarder:
             connection.request("POST", self._target, body, dict(fields))
             answer = connection.getresponse()
             text = answer.read(ANSWER_MAX_CHARACTERS).decode("utf-8", "replace").replace("\x00", "\ufffd")
+            if not answer.getheaders():  # http.client takes a lone status line for a whole answer
+                raise http.client.HTTPException("the answer was cut off")
             waits = (answer.getheader("Retry-After") or "").strip()
             retry_after_s = min(int(waits), 86_400) if waits.isdecimal() and len(waits) < 9 else None
             return max(200, answer.status), text, retry_after_s, ""
