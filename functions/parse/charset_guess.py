@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .charset_latin import latin_charset
+
 SAMPLE_OCTETS = 16 * 1024  # enough to tell, and keeps the cost of a hostile text bounded
 
 # Kana, then common ideographs and Hangul, decoded: what real text of that language is made of.
@@ -18,7 +20,7 @@ _HANGUL_COMMON = frozenset(
 _HAN_COMMON = frozenset(
     "的一是不了在人有我他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长"
     "這個來國說們為時年得會對過學後麼沒還發開見經頭從動兩長您請謝謝謝此信件先生小姐"
-    "您请谢谢此信件邮件先生小姐"
+    "您请谢谢此信件邮件先生小姐\u3000，。"
 )
 _CYRILLIC_COMMON = frozenset("оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё")
 
@@ -29,8 +31,10 @@ def guessed_charset(octets: bytes) -> str:
     if (cut := len(sample)) == SAMPLE_OCTETS:
         cut = max(sample.rfind(b" "), sample.rfind(b"\n")) + 1 or cut  # not within a character
     sample = sample[:cut]
-    if _is_western(sample):
-        return "windows-1252"
+    if _is_latin(sample):
+        latin, share = latin_charset(sample)
+        if share >= _SPELT_MIN or not _has_lead_octets(sample):
+            return latin
     best_name, best_score = "windows-1252", 0.3
     for name, codec, score_of in _CANDIDATES:
         try:
@@ -81,18 +85,33 @@ def _hebrew(text: str) -> float:
     return _share(text, sum(1 for char in text if "\u05d0" <= char <= "\u05ea") - 3 * marks) * 0.9
 
 
-def _is_western(octets: bytes) -> bool:
-    """
-    Say whether accented letters stand one by one among ASCII letters, as in every Latin script; runs of
-    them are another script, and octets 0x80-0x9F are hardly used but for quotation marks.
-    """
+def _arabic(text: str) -> float:
+    letters = sum(1 for char in text if "\u0621" <= char <= "\u064a")
+    articles = sum(1 for char in text if char in "ال")  # a quarter of any Arabic text
+    return 0.95 * _share(text, letters) if _share(text, articles) > 0.12 else 0.0
+
+
+def _thai(text: str) -> float:
+    letters = sum(1 for char in text if "\u0e01" <= char <= "\u0e5b")
+    common = [char for char in text if char in "านรกอเง่้"]
+    return 0.95 * _share(text, letters) if len(set(common)) > 3 and _share(text, len(common)) > 0.25 else 0.0
+
+
+def _is_latin(octets: bytes) -> bool:
+    """Say whether accented letters stand one by one among ASCII letters; runs of them are another script."""
     high = sum(1 for octet in octets if octet >= 0x80)
-    controls = len(_LEAD_ONLY.findall(octets))
-    return sum(map(len, _ACCENTS.findall(octets))) > 0.55 * high and controls * 10 <= high
+    return sum(map(len, _ACCENTS.findall(octets))) > 0.55 * high
 
 
+def _has_lead_octets(octets: bytes) -> bool:
+    """Say whether there are octets that Western mail hardly uses: 0x80-0x9F but quotation marks."""
+    high = sum(1 for octet in octets if octet >= 0x80)
+    return len(_LEAD_ONLY.findall(octets)) * 10 > high
+
+
+_SPELT_MIN = 0.9  # of the letters, for octets that another script could be made of
 _ACCENTS = re.compile(
-    rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])|(?<=[a-zA-Z])[\x80-\xff]{2}(?=[a-zA-Z])"  # "é", "üß"
+    rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])|(?<=[a-zA-Z])[\x80-\xff]{2}(?![\x80-\xff])"  # "é", "üß"
 )
 _LEAD_ONLY = re.compile(rb"[\x81-\x84\x86-\x90\x98\x9a-\x9f]")
 
@@ -107,4 +126,6 @@ _CANDIDATES = (
     ("ibm866", "cp866", _cyrillic),
     ("windows-1253", "cp1253", _greek),
     ("windows-1255", "cp1255", _hebrew),
+    ("windows-1256", "cp1256", _arabic),
+    ("windows-874", "cp874", _thai),
 )
