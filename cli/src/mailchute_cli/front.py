@@ -11,6 +11,7 @@ import http.client
 import ipaddress
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -27,6 +28,8 @@ API = (
     "/.well-known/jwks.json",
     "/.well-known/mta-sts.txt",
 )  # what the function `api` answers
+LOOK_EVERY_S = 0.05
+API_START_S = 30.0  # it starts last: who calls it the moment `up` is ready waits for it so long
 EVENT_STREAM = "text/event-stream"
 HOP_BY_HOP = ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")  # RFC 9110, 7.6.1
 ABOUT = """\
@@ -110,6 +113,7 @@ class Caller(BaseHTTPRequestHandler):
             fields["X-Forwarded-For"] = self.client_address[0]
         connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=ANSWER_S)
         try:
+            self._dial(connection, wait_s=API_START_S if self.path.startswith(API) else 0)
             connection.request(self.command, urlunsplit(("", "", *target[2:])), body, fields)
             answer = connection.getresponse()
             if answer.headers.get_content_type() == EVENT_STREAM:
@@ -122,6 +126,18 @@ class Caller(BaseHTTPRequestHandler):
         finally:
             connection.close()
         self._answer(answer.status, octets, answer.getheaders())
+
+    def _dial(self, connection: http.client.HTTPConnection, *, wait_s: float) -> None:
+        """Raises: OSError."""
+        until = time.monotonic() + wait_s
+        while True:
+            try:
+                connection.connect()
+                return
+            except ConnectionRefusedError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(LOOK_EVERY_S)
 
     def _pass_stream(self, answer: http.client.HTTPResponse) -> None:
         """Pass on what comes as it comes; the end of the connection is the end of the stream."""

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[3]  # of the working tree: templates and functions
 SERVER = ROOT / "template" / "python3-mailchute" / "index.py"
 FUNCTIONS = ("parse", "scan", "deliver", "record", "api", "expire")  # what takes longest to start comes first
 READS_DATABASE = ("deliver", "record", "api", "expire")
+LATE = ("api", "expire")  # mail flows without them: they start when it does, and take no CPU before
 
 Address = tuple[str, int]
 
@@ -54,10 +55,7 @@ class Functions:
         self._addresses: dict[str, Address] = {name: (HOST, ports[name]) for name in FUNCTIONS}
 
     def programs(self, environ: Mapping[str, str]) -> list[Program]:
-        return [
-            served(name, address, environ, after=("database",) if name in READS_DATABASE else ())
-            for name, address in self._addresses.items()
-        ]
+        return [served(name, address, environ) for name, address in self._addresses.items()]
 
     def front(self, address: Address, environ: Mapping[str, str]) -> Program:
         """Return the server that passes on what people on this machine call."""
@@ -87,10 +85,9 @@ class Functions:
         }
 
 
-def served(
-    name: str, address: Address, environ: Mapping[str, str], *, after: tuple[str, ...] = ()
-) -> Program:
+def served(name: str, address: Address, environ: Mapping[str, str]) -> Program:
     """Return the program that serves this function."""
+    after = ("database",) if name in READS_DATABASE else ()
     own = {"MAILCHUTE_FUNCTION": f"functions.{name}", "MAILCHUTE_LISTEN": text_of(address)}
     return Program(
         name=name,
@@ -98,7 +95,8 @@ def served(
         environ={**environ, **own},
         is_ready=partial(answers_http, f"http://{text_of(address)}/_/ready"),
         stage=STAGE_FUNCTIONS,
-        after=after,
+        is_essential=name not in LATE,
+        after=(*after, "connector", "ingress") if name in LATE else after,
         where=text_of(address),
         drain_s=40,
         directory=str(ROOT),

@@ -146,6 +146,29 @@ def test_what_is_not_there_is_404_and_what_is_away_is_503(port: int, path: str, 
     assert call(port, path)[0] == status
 
 
+def test_a_call_of_the_api_waits_for_it_while_it_only_just_starts() -> None:
+    Function.seen = []
+    api = Functions(("127.0.0.1", 0), Function, bind_and_activate=False)
+    api.server_bind()  # nothing listens there yet: a connection is refused
+    api.server_port = api.socket.getsockname()[1]
+    server = front.Front(("127.0.0.1", 0), {"api": f"http://127.0.0.1:{api.server_port}/function/api"})
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    answers: list[Reply] = []
+    caller = threading.Thread(target=lambda: answers.append(call(server.server_port, "/api/v1/emails")))
+    caller.start()
+    try:
+        time.sleep(0.2)  # long enough to be refused a few times
+        assert not answers
+        api.server_activate()
+        threading.Thread(target=api.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        caller.join(60)
+        assert answers == [(200, b"answer to x")]
+    finally:
+        for each in (server, api):
+            each.shutdown()
+            each.server_close()
+
+
 def test_the_answer_of_a_function_is_passed_back_as_it_is(port: int) -> None:
     assert call(port, "/function/scan", b"never") == (422, b"answer to never")
 
