@@ -18,7 +18,7 @@ from connector.delivery import Delivery
 from connector.function import Function, FunctionAway, FunctionBroke
 
 # A transaction costs the same however many events are in it. The first after a quiet time goes at once.
-GATHER_S = 0.25
+GATHER_S = 0.5
 EVENTS_MAX = 1_000
 NAK_SOON_S = 1.0
 FAILED_DELAYS_S = (1.0, 5.0, 30.0, 60.0)
