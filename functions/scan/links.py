@@ -21,10 +21,8 @@ IMPERSONATED = frozenset(_NAMES["impersonated"])
 
 # Both begin with a literal, and not with a letter of either case: that makes the search several times faster.
 _AFTER_SCHEME = re.compile(rf"://[^\s\"'<>()\[\]{{}}|\\^`\x00-\x1f]{{3,{URL_MAX_CHARS}}}")
-_ANCHOR = re.compile(
-    rf"<[aA]\s[^>]{{0,500}}?[hH][rR][eE][fF]\s*=\s*[\"']?([^\"'\s>]{{3,{URL_MAX_CHARS}}})[^>]{{0,500}}>(.{{0,300}}?)</[aA]",
-    re.DOTALL,
-)
+_ANCHOR = re.compile(rf"<[aA]\s([^<>]{{1,{URL_MAX_CHARS + 500}}}+)>(.{{0,300}}?)</[aA]", re.DOTALL)
+_HREF = re.compile(rf"[hH][rR][eE][fF]\s*=\s*[\"']?([^\"'\s>]{{3,{URL_MAX_CHARS}}})")
 # Most URLs are so plain that every reader sees the same host; urlsplit reads the rest, in ten times the time.
 _PLAIN = re.compile(r"[hH][tT][tT][pP][sS]?://([A-Za-z0-9._-]++)(?::[0-9]++)?(?=[/?#]|\Z)")
 _DISGUISED = re.compile(r"https?://[^/?#]*(?:@|:(?!80(?![0-9])|443(?![0-9]))[0-9])")
@@ -60,11 +58,7 @@ def links_of(text: str, html: str, *, known: Collection[str] = ()) -> Links:
     found.urls = list(dict.fromkeys(itertools.islice(_urls_in(text, html), LINKS_MAX_COUNT)))
     found.hosts = list(dict.fromkeys(host for host in map(host_of, found.urls) if host))
     found.disguised = [url for url in found.urls if _DISGUISED.match(url)]
-    for href, inner in _ANCHOR.findall(html)[:LINKS_MAX_COUNT]:
-        shown = _SHOWN_HOST.fullmatch(_TAG.sub("", inner).strip())
-        host = host_of(href)
-        if shown and host and not _are_related(shown[1].lower(), host):
-            found.mismatched.append(host)
+    found.mismatched = list(_mismatched(html))
     real = IMPERSONATED.union(known)
     for host in found.hosts:
         if _is_ip(host):
@@ -76,6 +70,18 @@ def links_of(text: str, html: str, *, known: Collection[str] = ()) -> Links:
         if _imitates(host, real):
             found.looks_alike.append(host)
     return found
+
+
+def _mismatched(html: str) -> Iterator[str]:
+    """Yield the hosts of links whose text names another."""
+    for anchor in itertools.islice(_ANCHOR.finditer(html), LINKS_MAX_COUNT):
+        if "." not in anchor[2]:
+            continue  # names no host
+        href = _HREF.search(anchor[1])
+        shown = _SHOWN_HOST.fullmatch(_TAG.sub("", anchor[2]).strip())
+        host = host_of(href[1]) if href and shown else None
+        if shown and host and not _are_related(shown[1].lower(), host):
+            yield host
 
 
 def _urls_in(*texts: str) -> Iterator[str]:

@@ -24,6 +24,12 @@ LINKS = {
         ["evil.example", "bank.example"],
         "mismatched",
     ),
+    "mismatched, in bold": (
+        "",
+        '<A class="b" title="x" HREF="http://evil.example/x" id=1>\r\n<b>www.bank.example</b>\r\n</A>',
+        ["evil.example"],
+        "mismatched",
+    ),
     "a subdomain is related": (
         "",
         '<a href="http://go.bank.example/x">bank.example</a>',
@@ -59,7 +65,15 @@ def test_cyrillic_in_a_latin_word_looks_alike() -> None:
 
 def test_links_are_bounded_and_linear() -> None:
     assert len(links_of("http://a.example/%s " * 5000 % tuple(range(5000)), "").urls) == 200
-    for flood in ("<a href=", "http://", "<a ", "://", "<a href=x>" * 2):
+    for flood in (
+        "<a href=",
+        "http://",
+        "<a ",
+        "://",
+        "<a href=x>" * 2,
+        "<a b>.",
+        "<a href=http://x.example>y.example",
+    ):
         links_of(flood * 200_000, flood * 20_000)
 
 
