@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import urllib3
 from mailchute.eventlog import event_log
@@ -13,6 +15,7 @@ from .message import Message
 # Its settings module (request_header) can give each account scores, thresholds and checks of its own.
 ACCOUNT_FIELD = "Mailchute-Account"
 ANSWER_MAX_OCTETS = 4 * 1024 * 1024
+PIECE_OCTETS = 64 * 1024
 POOL_CONNECTIONS = 64
 
 log = event_log("scan")
@@ -44,7 +47,7 @@ class Rspamd:
 
     def judge(self, message: Message, threshold: float, timeout_s: float) -> Spam | None:
         """Return Rspamd's verdict on its own scale; None when it gave none in time."""
-        path = message.reverse_path
+        path, ends_at = message.reverse_path, time.monotonic() + timeout_s
         headers = {
             "From": str(path) if path else "",
             "Helo": message.helo,
@@ -64,7 +67,7 @@ class Rspamd:
                 preload_content=False,
             )
             with response:
-                body = response.read(ANSWER_MAX_OCTETS)
+                body = _body_of(response, ends_at)
             reply = msgspec.json.decode(body, type=_Reply)
         except (urllib3.exceptions.HTTPError, OSError, msgspec.MsgspecError, ValueError) as error:
             log.warning("rspamd-unavailable", stage="scan", reason=type(error).__name__)
@@ -79,6 +82,16 @@ class Rspamd:
         return verdict_of(
             symbols, reply.score, threshold, engine="rspamd", action=reply.action, curve=FOREIGN
         )
+
+
+def _body_of(response: urllib3.BaseHTTPResponse, ends_at: float) -> bytes:
+    """Return the body; urllib3's own time limit begins anew with every octet."""
+    body = b""
+    while len(body) < ANSWER_MAX_OCTETS and (piece := response.read1(PIECE_OCTETS)):
+        body += piece
+        if time.monotonic() > ends_at:
+            raise TimeoutError("Rspamd takes too long")
+    return body
 
 
 def _is_plain(value: str) -> bool:

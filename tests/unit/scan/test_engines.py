@@ -30,7 +30,8 @@ class FakeRspamd:
             {"score": 12.5, "required_score": 15, "action": "add header", "symbols": {"GTUBE": symbol}}
         ).encode()
         self.status, self.wait = 200, threading.Event()
-        self.is_silent = False
+        self.is_silent = self.dribbles = False
+        self.has_hung_up = threading.Event()  # the client, while the answer dribbled
         self.headers: dict[str, str] = {}
         owner = self
 
@@ -44,6 +45,12 @@ class FakeRspamd:
                 self.send_response(owner.status)
                 self.send_header("Content-Length", str(len(owner.reply)))
                 self.end_headers()
+                while owner.dribbles and not owner.wait.wait(0.01):
+                    try:
+                        self.wfile.write(b" ")
+                    except OSError:
+                        owner.has_hung_up.set()
+                        return
                 self.wfile.write(owner.reply)
 
             def log_message(self, *_: object) -> None:
@@ -139,6 +146,14 @@ def test_an_rspamd_that_is_gone_or_silent_never_delays_past_the_deadline(
         spam = scanned(dns, rspamd_url=url).spam
         assert spam is not None
         assert spam.engine == "builtin"
+
+
+def test_no_thread_hears_out_an_rspamd_that_dribbles(dns: DnsServer, rspamd: FakeRspamd) -> None:
+    rspamd.dribbles, rspamd.reply = True, b" " * 10_000_000
+    spam = scanned(dns, rspamd_url=rspamd.url).spam
+    assert spam is not None
+    assert spam.engine == "builtin"
+    assert rspamd.has_hung_up.wait(60)
 
 
 class FakeClamd(socketserver.ThreadingTCPServer):
