@@ -8,6 +8,7 @@ from tnefparse import TNEF
 
 from . import charset
 from .inline_files import FILES_MAX_COUNT, InlineFile
+from .rtf import unpacked_rtf
 
 _TYPES = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
 
@@ -36,8 +37,8 @@ def opened(octets: bytes) -> Opened:
             if isinstance(data, bytes) and data:
                 found.files.append(InlineFile(str(name).strip("\x00"), data))
         rtf = tnef.rtfbody
-        if isinstance(rtf, bytes) and rtf:
-            found.files.append(InlineFile("message.rtf", rtf))
+        if isinstance(rtf, bytes) and (plain := unpacked_rtf(rtf)):
+            found.files.append(InlineFile("message.rtf", plain))
     except Exception:  # noqa: BLE001 - the library raises whatever its slicing meets
         return Opened()
     return found
@@ -46,4 +47,4 @@ def opened(octets: bytes) -> Opened:
 def _text(body: object) -> str:
     if isinstance(body, bytes):
         body = charset.decode(body, None).text
-    return str(body).strip("\x00") if body else ""
+    return str(body).strip("\x00").replace("\r\n", "\n").replace("\r", "\n") if body else ""
