@@ -114,8 +114,7 @@ class Deliveries:
             return
         outcome = None
         try:
-            if (turn_s := load.pace.take(WAIT_S)) is not None:
-                await asyncio.sleep(turn_s)
+            if await load.pace.take(WAIT_S):
                 with load.timing():
                     outcome = await self.attempts.make(owed)
         finally:
@@ -138,7 +137,7 @@ class Deliveries:
             await delivery.nak(load.open_for_s)
             return
         try:
-            await asyncio.sleep(load.pace.take() or 0)
+            await load.pace.take()
             async with self.lane_slots:
                 with load.timing():
                     outcome = await self.attempts.make(owed)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+LOOK_S = 1.0  # how soon who waits notices that the pace has changed
 
 
 class Pace:
@@ -13,24 +16,33 @@ class Pace:
     It is learned from deliver with every outcome, so that a change holds for what already waits.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._clock = clock
-        self._next_at = 0.0
+        self._sleep = sleep
+        self._turn = asyncio.Lock()  # whoever holds it has the next turn; the others wait in their order
+        self._taken_at = float("-inf")
         self.rate_per_s: float | None = None  # None: no limit
 
-    def take(self, wait_max_s: float | None = None) -> float | None:
+    async def take(self, wait_max_s: float | None = None) -> bool:
         """
-        Take the next turn.
+        Return once it is this one's turn.
 
         Returns:
-            How many seconds to wait for it; None when that is over `wait_max_s`: none was taken.
+            False when that would take longer than `wait_max_s` (None: however long): no turn was taken.
         """
         if self.rate_per_s is None:
-            return 0.0
-        now = self._clock()
-        turn_at = max(now, self._next_at)
-        wait_s = turn_at - now
-        if wait_max_s is not None and wait_s > wait_max_s:
-            return None
-        self._next_at = turn_at + 1 / self.rate_per_s
-        return wait_s
+            return True
+        if wait_max_s is not None and (self._turn.locked() or self._wait_s() > wait_max_s):
+            return False
+        async with self._turn:
+            while (wait_s := self._wait_s()) > 0:
+                await self._sleep(min(wait_s, LOOK_S))
+            self._taken_at = self._clock()
+        return True
+
+    def _wait_s(self) -> float:
+        return 0.0 if self.rate_per_s is None else self._taken_at + 1 / self.rate_per_s - self._clock()

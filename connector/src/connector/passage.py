@@ -117,10 +117,8 @@ class Passage:
         if is_probed or not await load.enter(wait_s):
             return "silent" if load.is_probing else "busy"
         try:
-            turn_s = load.pace.take(wait_s)
-            if turn_s is None:
+            if not await load.pace.take(wait_s):
                 return "busy"
-            await asyncio.sleep(turn_s)
             left_s = ends_at - loop.time()
             if left_s < LEAST_S:
                 return "away"
