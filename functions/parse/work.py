@@ -23,7 +23,7 @@ from .draft import Draft
 from .entity import Entity, read_mail
 from .hops import hops_of
 from .invitations import events_of
-from .limits import REPLY_MAX_CHARACTERS
+from .limits import ADDRESSES_MAX_COUNT, REPLY_MAX_CHARACTERS
 from .message import message_of, thread_of
 from .reply import split_reply
 from .report import report_of
@@ -89,6 +89,8 @@ def parsed(request: ParseRequest, settings: WorkerSettings) -> Draft:
         defects=tuple(dict.fromkeys(root.all_defects())) or UNSET,
         received=hops_of(root.section) if "received" in include else UNSET,
     )
+    if any(len(boxes) >= ADDRESSES_MAX_COUNT for boxes in (message.to, message.cc, message.reply_to)):
+        limits.append("addresses")
     security = replace(
         report.security,
         degraded=report.security.degraded or short is not None,

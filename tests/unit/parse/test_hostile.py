@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path as Path_
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -292,6 +294,20 @@ def test_over_a_limit_the_raw_mail_arrives_and_the_limit_is_named(limit: str) ->
     assert payload.security.degraded
     assert payload.security.limits == (limit,)
     assert payload.message.attachments[0].content == LIMITS[limit]
+
+
+def test_more_addresses_than_are_shown_are_told() -> None:
+    payload = payload_of(b"To: " + b",".join(b"%d@b.test" % n for n in range(1_200)) + b"\r\n\r\nx")
+    assert (len(payload.message.to), payload.security.limits) == (1_000, ("addresses",))
+    assert "1199@b.test" in payload.message.headers[0].value
+
+
+def test_every_limit_stands_in_the_documentation_with_its_reason() -> None:
+    root = Path_(__file__).parents[3]
+    code = "".join(path.read_text() for path in sorted((root / "functions/parse").glob("*.py")))
+    named = set(re.findall(r"LimitExceeded\(\"([a-z-]+)\"\)|(?:hit|limits)\.append\(\"([a-z-]+)\"\)", code))
+    rows = re.findall(r"(?m)^\| `([a-z-]+)` \|([^|]*)\|([^|]*)\|$", (root / "docs/payload.md").read_text())
+    assert {a or b for a, b in named} - {name for name, _, why in rows if why.strip()} == set()
 
 
 def test_html_that_nests_too_deep_is_shown_as_text_and_not_given_to_a_tree_builder() -> None:
