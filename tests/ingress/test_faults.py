@@ -71,25 +71,6 @@ def stored_ids(jet: Jet) -> set[str]:
     return {wire.decode(body, MailObject).id for body in jet.bodies(MAIL)}
 
 
-def test_kill_9_of_the_edge_under_load_loses_nothing_that_was_answered_250(
-    jet: Jet, start_edge: Start
-) -> None:
-    ledger = Ledger()
-    for _ in range(3):
-        edge = start_edge()
-        load = threading.Thread(
-            target=lambda port=edge.port: asyncio.run(send_on_and_on(port, ledger, workers=8, seconds=0.8))
-        )
-        before = len(ledger.accepted)
-        load.start()
-        while len(ledger.accepted) < before + 30 and load.is_alive():
-            time.sleep(0.001)
-        edge.kill9()
-        load.join()
-    assert len(ledger.accepted) >= 90
-    assert set(ledger.accepted) <= stored_ids(jet)
-
-
 def test_kill_9_of_nats_under_load_loses_nothing_that_was_answered_250(
     jet: Jet, start_edge: Start, nats_server: NatsServer
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.ingress.edge_process import EdgeProcess, Jet, new_content
 
 SEED = os.environ.get("FUZZ_SEED", "")  # of `make fuzz`; without it, the same words each time
+TIMES = int(os.environ.get("FUZZ_TIMES", "1"))  # as much of everything
 REPLY = re.compile(rb"(?:[2-5]\d\d-[^\r\n]*\r\n)*[2-5]\d\d [^\r\n]*\r\n")
 # RFC 2034, 4: every reply but the greeting, those to EHLO and HELO, and 3yz; the classes agree.
 ENHANCED = re.compile(rb"(?:([245])\d\d[ -]\1\.\d{1,3}\.\d{1,3} [^\r\n]+\r\n)+|3\d\d [^\r\n]+\r\n")
@@ -102,7 +103,7 @@ def words(source: random.Random) -> bytes:
 @pytest.mark.parametrize("state", STATES)
 def test_any_command_in_any_state_is_answered(edge: EdgeProcess, streams: Jet, state: str) -> None:
     source = random.Random(f"{state} {SEED}")
-    for _ in range(120):
+    for _ in range(120 * TIMES):
         peer = Peer(edge)
         assert all(peer.say(step) for step in STATES[state])
         line = words(source)
@@ -136,7 +137,7 @@ def stuffed(content: bytes) -> bytes:
 def test_content_arrives_as_it_was_sent_however_it_is_cut(edge: EdgeProcess, streams: Jet) -> None:
     source = random.Random(f"content {SEED}")
     sent: dict[bytes, bytes] = {}
-    for number in range(25):
+    for number in range(25 * TIMES):
         lines = [
             source.choice((b"", b".", b"..", b"..x", b"x.", b"\xff\x00", b"y" * 3_000)) for _ in range(12)
         ]
@@ -172,7 +173,7 @@ def test_any_header_of_a_balancer_leaves_the_server_alive(
     source = random.Random(f"proxy {SEED}")
     good = b"PROXY TCP4 192.0.2.1 127.0.0.1 1000 25\r\n"
     binary = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes(range(12))
-    for _ in range(150):
+    for _ in range(150 * TIMES):
         header = bytearray(source.choice((good, binary, b"PROXY UNKNOWN\r\n", good[:20])))
         for _ in range(source.randrange(4)):
             header[source.randrange(len(header))] = source.randrange(256)
@@ -189,7 +190,7 @@ def test_any_header_of_a_balancer_leaves_the_server_alive(
 
 def test_any_octets_at_all_leave_the_server_alive(edge: EdgeProcess, streams: Jet) -> None:
     source = random.Random(f"octets {SEED}")
-    for _ in range(100):
+    for _ in range(100 * TIMES):
         with socket.create_connection(("127.0.0.1", edge.port), timeout=20) as client:
             client.sendall(source.randbytes(source.randrange(3_000)))
             client.shutdown(socket.SHUT_WR)

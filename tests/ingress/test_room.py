@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import smtplib
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,15 +72,11 @@ def test_before_the_disk_is_full_senders_hear_452_and_when_there_is_room_again_2
         jet.create(MAIL, ["mail.accepted"], duplicate_window=7_200_000_000_000)
 
         def takes_mail() -> bool:
-            with edge.client() as client:
-                client.ehlo()
-                return client.mail("ann@sender.test")[0] == 250
+            with contextlib.suppress(AssertionError, smtplib.SMTPException):
+                return edge.send(new_content(), "support@inbox.test").startswith("250")
+            return False
 
         until(takes_mail, "room again")
-        until(
-            lambda: edge.send(new_content(), "support@inbox.test").startswith("250"),
-            "the new stream to answer",
-        )
     finally:
         server.kill9()
 

@@ -19,7 +19,7 @@ from typing import Self
 import msgspec
 from nats.aio.client import Client
 
-from mailchute.errors import ContentMissing, ContentUnavailable, StreamUnavailable
+from mailchute.errors import ContentMissing, ContentUnavailable, MailchuteError, StreamUnavailable
 from mailchute.ids import new_id
 from mailchute.jetstream import Publisher
 from mailchute.mail import ContentRef
@@ -135,9 +135,12 @@ class ObjectWriter:
     async def abort(self) -> None:
         """Give back what was stored of it; what cannot be reached now is swept later."""
         self._buffer.clear()
-        with contextlib.suppress(StreamUnavailable, TimeoutError):  # a chunk could come in after the purge
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ABORT_S):
-                await self._arrived()
+                # Each of them, refused or not: one that is still on its way could come in after the purge.
+                while self._on_their_way:
+                    with contextlib.suppress(MailchuteError):
+                        await self._arrived(but=len(self._on_their_way) - 1)
         for begun in self._on_their_way:
             begun.forget()
         if self._chunk_count:
