@@ -13,7 +13,7 @@ from mailchute.errors import BadSetting, MalformedPath
 from .control import on_installation, opened
 from .explanation_view import shown
 from .functions import Functions
-from .rehearsal import Explanation, GivenEnvelope, explained
+from .rehearsal import Explanation, GivenEnvelope, addressee_of, explained
 from .send import LINE_END, read_content
 from .table import AS_JSON, show_json
 
@@ -39,15 +39,10 @@ def explain(address: str, file: Path, given: str, as_json: bool, data: Path | No
     with 0 if it would be delivered, 3 if a rule would reject it, 4 if the address is nobody's.
     """
     functions = Functions(data)
+    content, envelope_given = LINE_END.sub(b"\r\n", read_content(file)), _envelope(given)
     with opened(data) as control, control.database.read() as connection:
-        found = explained(
-            connection,
-            functions,
-            address=_address(address),
-            content=LINE_END.sub(b"\r\n", read_content(file)),
-            given=_envelope(given),
-            now=datetime.now(UTC),
-        )
+        addressee = addressee_of(connection, _address(address))
+    found = explained(addressee, functions, content=content, given=envelope_given, now=datetime.now(UTC))
     if as_json:
         show_json(_for_programs(found))
     else:
@@ -77,11 +72,11 @@ def _envelope(text: str) -> GivenEnvelope:
 
 def _for_programs(found: Explanation) -> dict[str, object]:
     """Return it as JSON has it: header sections and bodies as text, octets that are none replaced."""
-    answer = found.answer
+    answer, addressee = found.answer, found.addressee
     return {
-        "address": found.address,
-        "candidates": found.candidates,
-        "alias": found.alias,
+        "address": str(addressee.address),
+        "candidates": addressee.candidates,
+        "alias": addressee.alias,
         "report": found.report,
         "decision": answer.decision if answer else None,
         "rule": answer.rule if answer else None,

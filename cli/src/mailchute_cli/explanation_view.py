@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import click
 import msgspec
+from mailchute.alias import Rule
 from mailchute.delivery import Rehearsal
 from mailchute.lookup import Candidate
 from mailchute.parsed import Decided, ParseAnswer, RuleTrace
 from mailchute.verdicts import Auth, ScanReport, Spam
 
-from .rehearsal import Explanation
+from .rehearsal import Addressee, Explanation
 from .table import cell
 from .webhook_view import WIDTH, lines_of
 
@@ -25,27 +26,26 @@ YES, NO = click.style("✓", fg="green"), click.style("✗", fg="red")
 def shown(found: Explanation) -> Iterator[str]:
     """Yield the lines."""
     yield ""
-    yield from _aliases(found)
-    if found.report is None or found.answer is None or found.alias is None:
+    yield from _aliases(found.addressee)
+    if found.report is None or found.answer is None:
         return
     yield from _verdicts(found.report)
-    yield from _rules(found.answer.trace)
+    yield from _rules(found.answer.trace, found.addressee)
     yield _line("result", _result(found.answer, len(found.requests)))
     for number, request in enumerate(found.requests, 1):
         yield from _request(request, f"request {number} of {len(found.requests)}")
     yield ""
 
 
-def _aliases(found: Explanation) -> Iterator[str]:
+def _aliases(found: Addressee) -> Iterator[str]:
+    address = str(found.address)
     if not found.candidates:
-        yield _line("alias", f"{NO} none matches {cell(found.address)}: the sender is told 550 5.1.1")
+        yield _line("alias", f"{NO} none matches {cell(address)}: the sender is told 550 5.1.1")
         return
     first, *others = found.candidates
-    yield _line("alias", f"{YES} {click.style(cell(first.address), bold=True)}  {_why(first, found.address)}")
+    yield _line("alias", f"{YES} {click.style(cell(first.address), bold=True)}  {_why(first, address)}")
     for one in others:
-        yield _line(
-            "", click.style(f"  {cell(one.address)}  {_why(one, found.address)}, comes after", dim=True)
-        )
+        yield _line("", click.style(f"  {cell(one.address)}  {_why(one, address)}, comes after", dim=True))
 
 
 def _why(one: Candidate, address: str) -> str:
@@ -87,32 +87,34 @@ def _spam(spam: Spam | None) -> str:
     )
 
 
-def _rules(traces: tuple[RuleTrace, ...]) -> Iterator[str]:
+def _rules(traces: tuple[RuleTrace, ...], addressee: Addressee) -> Iterator[str]:
     if not traces:
         yield _line("rules", "none")
     is_decided = False
     for number, trace in enumerate(traces, 1):
         decides = trace.holds and not is_decided
         mark = YES if trace.holds else NO
-        then = click.style(_then(trace), bold=decides, dim=not decides)
+        written = addressee.rules[number - 1] if len(addressee.rules) == len(traces) else trace.rule
+        then = click.style(_then(written), bold=decides, dim=not decides)
+        of_domain = click.style("  (the domain's)", dim=True) if number > addressee.own_count else ""
         late = (
             click.style("  (true too, but an earlier one decided)", dim=True)
             if trace.holds and is_decided
             else ""
         )
-        yield _line("rules" if number == 1 else "", f"{mark} {number}  {cell(trace.rule.when)}  {then}{late}")
+        yield _line(
+            "rules" if number == 1 else "",
+            f"{mark} {number}  {cell(trace.rule.when)}  {then}{of_domain}{late}",
+        )
         reasons = dict.fromkeys(_because(one) for one in trace.because)
         because = "; ".join(reasons) or "cannot be read by this release"
         yield _line("", click.style(f"     {because}", dim=True))
         is_decided = is_decided or trace.holds
 
 
-def _then(trace: RuleTrace) -> str:
-    rule = trace.rule
-    detail = {"tag": rule.tag, "route": rule.endpoint_id or "no such endpoint", "drop": " ".join(rule.drop)}
-    return " ".join(
-        filter(None, ["→", rule.then, cell(detail.get(rule.then)) if rule.then in detail else ""])
-    )
+def _then(rule: Rule) -> str:
+    detail = {"tag": rule.tag, "route": rule.endpoint_url, "drop": " ".join(rule.drop)}
+    return f"→ {rule.then} {cell(detail[rule.then])}" if rule.then in detail else f"→ {rule.then}"
 
 
 def _because(one: Decided) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 from mailchute import subjects
-from mailchute.alias import RAW_FORMATS, AliasSnapshot
+from mailchute.alias import RAW_FORMATS, AliasSnapshot, Rule
 from mailchute.delivery import (
     AttemptRequest,
     Rehearsal,
@@ -21,6 +21,8 @@ from mailchute.ids import derived_id
 from mailchute.lookup import Candidate, alias_of, candidates_of
 from mailchute.mail import MailObject, fingerprint_of
 from mailchute.parsed import ParseAnswer, ParseRequest
+from mailchute.store.rules import read_rules
+from mailchute.tables import domain_rule, rule
 from mailchute.verdicts import ScanReport
 
 from .functions import Functions
@@ -36,22 +38,39 @@ class GivenEnvelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reverse_path: str = ""  # "" is the null reverse-path, or not known
 
 
+class Addressee(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose mail it is, as the tables have it now."""
+
+    address: Path
+    candidates: list[Candidate]  # the first is the alias
+    alias: AliasSnapshot | None  # None: nobody's; the SMTP edge answers 550
+    rules: tuple[Rule, ...] = ()  # those of the snapshot as they are written: endpoints by URL
+    own_count: int = 0  # how many of them are the alias's own; the rest are its domain's
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Where one mail would go, and why."""
 
-    address: str
-    candidates: list[Candidate]  # the first is the alias
-    alias: AliasSnapshot | None = None  # None: nobody's; the SMTP edge answers 550
+    addressee: Addressee
     report: ScanReport | None = None
     answer: ParseAnswer | None = None
     requests: list[Rehearsal] = []
 
 
+def addressee_of(connection: sa.Connection, address: Path) -> Addressee:
+    """Return whose mail this address is."""
+    candidates, alias = candidates_of(connection, address), alias_of(connection, address)
+    if alias is None:
+        return Addressee(address=address, candidates=candidates, alias=None)
+    own = read_rules(connection, rule, alias.alias_id)
+    rules = own + read_rules(connection, domain_rule, alias.domain_id)
+    return Addressee(address=address, candidates=candidates, alias=alias, rules=rules, own_count=len(own))
+
+
 def explained(
-    connection: sa.Connection,
+    addressee: Addressee,
     functions: Functions,
     *,
-    address: Path,
     content: bytes,
     given: GivenEnvelope,
     now: datetime,
@@ -62,25 +81,16 @@ def explained(
     Raises:
         BadSetting: A function does not answer, or refuses.
     """
-    candidates = candidates_of(connection, address)
-    alias = alias_of(connection, address)
-    if alias is None:
-        return Explanation(address=str(address), candidates=candidates)
-    mail = _mail(address, alias, content, given, now)
+    if addressee.alias is None:
+        return Explanation(addressee=addressee)
+    mail = _mail(addressee.address, addressee.alias, content, given, now)
     report = functions.ask("scan", mail, ScanReport)
     parsed = functions.ask("parse", ParseRequest(mail=mail, report=report, is_rehearsal=True), ParseAnswer)
     requests = [
         functions.ask("deliver", RehearsalRequest(rehearse=each), Rehearsal, **{"Mailchute-Rehearsal": "1"})
         for each in _attempts(mail, parsed)
     ]
-    return Explanation(
-        address=str(address),
-        candidates=candidates,
-        alias=alias,
-        report=report,
-        answer=parsed,
-        requests=requests,
-    )
+    return Explanation(addressee=addressee, report=report, answer=parsed, requests=requests)
 
 
 def _mail(
