@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 from mailchute.store.reseal import reseal as seal_anew
+from mailchute.store.reseal import row_count
 
 from .control import on_installation, opened
 
@@ -20,5 +22,8 @@ def reseal(data: Path | None) -> None:
     anew, run this, then take the former key out.
     """
     with opened(data) as control:
-        count = seal_anew(control.database, control.keyring())
+        rows = row_count(control.database)
+        # On a terminal alone: click draws nothing where nobody watches.
+        with click.progressbar(length=rows, label="sealing anew", file=sys.stderr) as bar:
+            count = seal_anew(control.database, control.keyring(), progress=bar.update)
     print(f"{count} secrets sealed anew: every one is under the newest key, the former can go")

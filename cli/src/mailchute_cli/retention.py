@@ -26,7 +26,7 @@ from mailchute.subjects import CONTENT_BUCKET, MAIL, MAIL_ACCEPTED
 
 from .control import DATA, on_installation, opened
 from .home import Home
-from .servers import HOST, S3
+from .servers import BUCKET, HOST, REGION
 from .table import AS_JSON, show, show_json
 
 PAGE = 256
@@ -157,6 +157,12 @@ def _environ(data: Path | None) -> dict[str, str]:
     if home and "nats" in ports and not environ.get("MAILCHUTE_NATS_URL"):
         password = home.secret("nats-password").read_text().strip()
         environ["MAILCHUTE_NATS_URL"] = f"nats://mailchute:{password}@{HOST}:{ports['nats']}"
-    if home and ports and not environ.get("MAILCHUTE_S3_BUCKET"):
-        environ |= S3(home).settings()
+    if home and "s3.port" in ports and not environ.get("MAILCHUTE_S3_BUCKET"):
+        environ |= {
+            "MAILCHUTE_S3_ENDPOINT": f"http://{HOST}:{ports['s3.port']}",
+            "MAILCHUTE_S3_BUCKET": BUCKET,
+            "MAILCHUTE_S3_REGION": REGION,
+            "MAILCHUTE_S3_ACCESS_KEY": home.secret("s3-access-key").read_text().strip(),
+            "MAILCHUTE_S3_SECRET_KEY": home.secret("s3-secret-key").read_text().strip(),
+        }
     return environ

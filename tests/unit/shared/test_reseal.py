@@ -15,7 +15,8 @@ from mailchute.installation import establish
 from mailchute.sealing import Keyring
 from mailchute.store import routing
 from mailchute.store.accounts import ensure_account
-from mailchute.store.reseal import reseal
+from mailchute.store.connections import create_connection
+from mailchute.store.reseal import reseal, row_count
 from mailchute.store.wanted import Wanted, WantedAlias, WantedDomain, WantedEndpoint
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -38,6 +39,23 @@ def begun(url: str) -> Database:
             actor="cli",
         )
     return database
+
+
+def test_progress_is_told_of_every_row(database_url: str) -> None:
+    database, told = Database(database_url), []
+    keyring = Keyring((b"k" * 32,))
+    with database.write() as connection:
+        account_id = ensure_account(connection, now=NOW)
+        sealer = establish(connection, keyring)
+        keys = {"endpoint": "", "bucket": "b", "region": "r", "access_key": "a", "secret_key": "s"}
+        for _ in range(3):
+            create_connection(
+                connection, account_id=account_id, columns={"name": "n", **keys}, sealer=sealer, now=NOW
+            )
+    newer = Keyring((b"n" * 32, b"k" * 32))
+    assert reseal(database, newer, progress=told.append) == 6
+    assert sum(told) == row_count(database) == 3
+    database.close()
 
 
 def test_every_secret_is_sealed_anew_once_and_opens_with_the_new_key_alone(database_url: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,11 +21,22 @@ SEALED = {
 ROWS_AT_ONCE = 500
 
 
-def reseal(database: Database, keyring: Keyring) -> int:
+def row_count(database: Database) -> int:
+    """Return how many rows `reseal` will look at."""
+    with database.read() as connection:
+        return sum(connection.scalar(sa.select(sa.func.count()).select_from(one)) or 0 for one in SEALED)
+
+
+def reseal(
+    database: Database, keyring: Keyring, *, progress: Callable[[int], object] = lambda _rows: None
+) -> int:
     """
     Return how many secrets were sealed anew with the newest key; 0 when every one is.
 
     Killed in between, it is called again. A secret that changes meanwhile is left as it became.
+
+    Args:
+        progress: Told how many rows were looked at, after each transaction.
 
     Raises:
         SecretUnreadable: A secret opens with no key of the ring; those before it are done.
@@ -47,6 +58,7 @@ def reseal(database: Database, keyring: Keyring) -> int:
                     )
             if not rows:
                 break
+            progress(len(rows))
             after = rows[-1].id
     return count
 
