@@ -15,6 +15,7 @@ from functions.parse.inline_files import taken_out
 from functions.parse.signatures import detected_type
 from functions.parse.transfer import decode_transfer
 from functions.parse.words import text_of
+from tests.unit.parse.test_hostile import payload_of
 
 
 def crlf(text: str) -> bytes:
@@ -298,3 +299,13 @@ def test_address_lists_are_read(text: str, mailboxes: list[tuple[str | None, str
 )
 def test_octets_tell_what_they_are(octets: bytes, media_type: str | None) -> None:
     assert detected_type(octets) == media_type
+
+
+def test_an_inline_image_keeps_its_content_id_and_each_text_says_how_it_was_read() -> None:
+    image = "Content-Type: image/png\nContent-ID: <logo@b.test>\n\n1"
+    html = 'Content-Type: text/html; charset=us-ascii\n\n<img src="cid:logo@b.test">Grüße'
+    message = payload_of(crlf("From: a@b.test\n" + multipart("related", html, image))).message
+    (attachment,) = message.attachments
+    assert (attachment.content_id, attachment.disposition) == ("logo@b.test", "inline")
+    (part,) = message.content.parts
+    assert (part.charset_declared, part.charset_used) == ("us-ascii", "utf-8")
