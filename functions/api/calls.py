@@ -45,6 +45,7 @@ class WaitingCall:
 class _Listener:
     asked_at: float
     asking_count: int = 0
+    session: int = 0  # who asks in an earlier one is gone
     calls: list[WaitingCall] = field(default_factory=list)
 
 
@@ -91,15 +92,32 @@ class Calls:
         with self._changed:
             listener = self._listeners.setdefault(token, _Listener(self._clock()))
             listener.asking_count += 1
+            session = listener.session
             try:
-                self._changed.wait_for(lambda: _untaken(listener) is not None, wait_s)
-                call = _untaken(listener)
+                self._changed.wait_for(
+                    lambda: listener.session != session or _untaken(listener) is not None, wait_s
+                )
+                call = _untaken(listener) if listener.session == session else None
                 if call is not None:
                     call.is_taken = True
                 return call
             finally:
                 listener.asking_count -= 1
-                listener.asked_at = self._clock()
+                if listener.session == session:
+                    listener.asked_at = self._clock()
+
+    def dismiss(self, token: str) -> None:
+        """
+        Send away whoever asks for this token: they left, and a call handed to them would be lost.
+
+        A server does not learn that a client which waits for its answer has gone.
+        """
+        with self._changed:
+            listener = self._listeners.get(token)
+            if listener is not None:
+                listener.session += 1
+                listener.asked_at = float("-inf")
+                self._changed.notify_all()
 
     def answer(self, token: str, call_id: str, reply: Reply) -> bool:
         """Return whether the call still waited for this."""
@@ -111,6 +129,12 @@ class Calls:
             call.reply = reply
             self._changed.notify_all()
             return True
+
+    def asking_count(self, token: str) -> int:
+        """Return how many wait for a call of this token now."""
+        with self._changed:
+            listener = self._listeners.get(token)
+            return listener.asking_count if listener else 0
 
     def left_s(self, call: WaitingCall) -> float:
         """Return the seconds within which an answer to the call counts."""

@@ -101,6 +101,7 @@ def _listen(request: Request, connection: sa.Connection) -> Listener:
         )  # fmt: skip
     note(connection, request, "endpoint.listen", endpoint_id, detail=body.address)
     found: EndpointView = shown(connection, request, list_endpoints, endpoint_id, sealer=sealer)
+    request.services.calls.dismiss(found.url.rpartition("/")[2])  # of a session that was killed
     return Listener(endpoint_id=found.id, address=found.address, secret=found.secret, format=found.format)
 
 
@@ -119,6 +120,10 @@ def _next(request: Request) -> NextCall:
     if call is None:
         return NextCall(call=None)
     return NextCall(call=HeldCall(id=call.id, fields=call.fields, body=call.body, left_s=calls.left_s(call)))
+
+
+def _leave(request: Request) -> None:
+    request.services.calls.dismiss(_token(request))
 
 
 def _answer(request: Request) -> None:
@@ -160,5 +165,9 @@ OPERATIONS = (
         method="POST", path=f"{CALLS}/answer", scope=MAIL, answers=None, body=CallAnswer,
         example={"callId": "cll_…", "status": 200}, work=_answer, fails=(404, 410),
         does="Answer a POST of a listener.",
+    ),
+    Operation(
+        method="POST", path=f"{CALLS}/leave", scope=MAIL, answers=None, work=_leave, fails=(404,),
+        does="Listen no more: nothing is handed to who still waits.",
     ),
 )  # fmt: skip

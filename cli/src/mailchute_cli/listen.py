@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Iterator
@@ -88,9 +89,11 @@ def listen(
         ending.wait()
     except KeyboardInterrupt:
         ending.set()
-    if forget:
-        for one in listeners:
+    for one in listeners:
+        if forget:
             api.call("DELETE", f"/endpoints/{one['endpointId']}")
+        else:
+            _leave(api, one)
     if failures:
         raise failures[0]
 
@@ -107,6 +110,12 @@ def failures_of(texts: tuple[str, ...]) -> Iterator[int]:
             raise BadSetting(f"--fail {text}: expected a status and how often, such as 503x3")
     found = (FAIL.fullmatch(text) for text in texts)
     return iter([int(one[1]) for one in found if one for _ in range(int(one[2]))])
+
+
+def _leave(api: Api, listener: dict[str, str]) -> None:
+    """Say that nobody waits any more: what comes now is told so at once."""
+    with contextlib.suppress(MailchuteError, BadSetting):
+        api.call("POST", f"/endpoints/{listener['endpointId']}/calls/leave")
 
 
 def _retry_now(api: Api, listeners: list[dict[str, str]]) -> None:

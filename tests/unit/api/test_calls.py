@@ -70,3 +70,22 @@ def test_no_more_wait_at_once_than_may_and_what_ends_makes_room() -> None:
     assert calls.answer("tok", taken(calls).id, Reply(status=201))
     thread.join()
     assert replies[0].status == 201
+
+
+def test_who_left_is_handed_nothing_and_nobody_waits_for_them() -> None:
+    calls = Calls(answer_s=60)
+    asked: list[WaitingCall | None] = []
+    gone = threading.Thread(target=lambda: asked.append(calls.next("tok", 60)))
+    calls.next("tok", 0)
+    gone.start()
+    while calls.asking_count("tok") == 0:
+        gone.join(0.01)
+    calls.dismiss("tok")
+    gone.join()
+    assert asked == [None]
+    assert calls.offer("tok", FIELDS, b"").status == 503
+    calls.next("tok", 0)
+    thread, replies = offered(calls)
+    assert calls.answer("tok", taken(calls).id, Reply(status=200))
+    thread.join()
+    assert replies[0].status == 200
