@@ -8,7 +8,7 @@ RETRY = "RETRY"
 JOURNAL = "JOURNAL"
 DEAD = "DEAD"
 NOTIFY = "NOTIFY"
-THROUGH = "THROUGH"
+THROUGH = "KV_THROUGH"
 
 MAIL_ACCEPTED = "mail.accepted"
 DELIVERY_FRESH = "delivery.fresh"
@@ -18,7 +18,7 @@ DEAD_ALL = "dead.*"
 NOTIFY_ALL = "notify.*"
 THROUGH_MAIL = "through.mail"  # core NATS, no stream: question and answer (mailchute.through)
 THROUGH_QUEUE = "connectors"  # the group of those who answer
-THROUGH_CLAIMS = "through.claim.*"
+THROUGH_CLAIMS = "$KV.THROUGH.>"  # a key-value bucket (ADR-8) by fingerprint
 
 CONTENT_BUCKET = "content"  # Object Store: content, payloads and dead records over REF_LIMIT_OCTETS
 THROUGH_BUCKET = "through"  # content over it whose client waits: gone with the answer
@@ -42,7 +42,7 @@ def through_subject_of(connector: str) -> str:
 
 
 def claim_subject_of(fingerprint: str) -> str:
-    return f"through.claim.{fingerprint}"
+    return f"$KV.THROUGH.{fingerprint}"
 
 
 def dead_subject_of(stage: str) -> str:
