@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import threading
 from collections.abc import Iterator
 from typing import get_args
@@ -75,6 +76,8 @@ def listen(
     for one in listeners:
         click.echo(f"{click.style(one['address'], bold=True)}  signed with {one['secret']}")
     click.echo(f"{click.style('listening', fg='green', bold=True)}  POSTs to {forward}; Ctrl-C ends it")
+    for which in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs begin with SIGINT ignored
+        signal.signal(which, signal.default_int_handler)
     ending = threading.Event()
     failures: list[BadSetting] = []
     threads = [
