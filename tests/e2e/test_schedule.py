@@ -43,7 +43,7 @@ def restarted(system: System) -> None:
     system.start()
 
 
-# What happens once the n-th POST has come.
+# What happens once the n-th attempt was made.
 STORIES: tuple[Callable[[System], None], ...] = (
     lambda system: killed(system, "connector"),
     lambda system: killed(system, "deliver", "record"),
@@ -64,7 +64,8 @@ def test_the_nth_post_comes_at_the_nth_offset_through_crashes_pauses_and_restart
         return rows(system, "select state from delivery") == [("dead",)]
 
     for count, happens in enumerate(STORIES, 1):
-        system.until(lambda count=count: len(sink.posts("/support")) >= count or is_over(), WITHIN_S)
+        # Once it is kept, too: who is killed between a POST and its receipt makes it again, and may.
+        system.until(lambda count=count: len(attempts(system)) >= count or is_over(), WITHIN_S)
         happens(system)
     system.until(is_over, WITHIN_S)
 
@@ -72,19 +73,24 @@ def test_the_nth_post_comes_at_the_nth_offset_through_crashes_pauses_and_restart
     due_s = offsets_of(str(delivery_id), GAPS_S)
     for nominal_s, each_s in zip(accumulate(GAPS_S), due_s, strict=True):
         assert abs(each_s - nominal_s) <= JITTER * nominal_s
-    # On a machine so slow that a part was away at a whole offset, the next POST counts as the later one.
-    numbers = [
-        int(str(number)) for (number,) in rows(system, "select number from attempt order by started_at")
-    ]
-    assert numbers == sorted(set(numbers)), "no offset had two"
-    assert (numbers[0], numbers[-1]) == (1, len(GAPS_S))
+    early_s = EARLY * max(GAPS_S)
     posts = sink.posts("/support")
-    assert len(posts) == len(numbers), "none but these was made"
     came_s = [post.at - posts[0].at for post in posts]
-    late_s = [came - due_s[number - 1] for came, number in zip(came_s, numbers, strict=True)]
-    print("offsets", numbers, "late by", [f"{late:.2f} s" for late in late_s])
-    assert min(late_s) > -EARLY * max(GAPS_S), "none was early"
+    places = [sum(due <= at_s + early_s for due in due_s) for at_s in came_s]
+    print("offsets", [f"{due:.2f}" for due in due_s], "came", [f"{at_s:.2f}" for at_s in came_s])
+    # No attempt came before its offset. On a machine so slow that a part was away at a whole offset, the next
+    # POST counts as the later one; who is killed before its outcome is kept POSTs again.
+    numbers = attempts(system)
+    assert numbers == sorted(numbers)
+    assert set(numbers) <= set(places)
+    assert (places[0], places[-1]) == (1, len(GAPS_S))
+    assert len(posts) <= len(GAPS_S) + len(STORIES), "no story makes more than one again"
     assert system.stop() == 0
+
+
+def attempts(system: System) -> list[int]:
+    """Return the place in the schedule of each attempt that the database knows, in order."""
+    return [int(str(number)) for (number,) in rows(system, "select number from attempt order by started_at")]
 
 
 def rows(system: System, query: str) -> list[tuple[object, ...]]:

