@@ -10,8 +10,11 @@ LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --
 run: .venv/run.stamp
 	@$(BIN)/mailchute demo
 
+# Two at once share two cores with dozens of servers: what fails then is asked once more, alone, and must pass.
 test: .venv/dev.stamp debian-tools
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile || { \
+		echo "--- what failed is asked once more, alone: look at each, also where it passes now ---"; \
+		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 5; }
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check

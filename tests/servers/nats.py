@@ -95,6 +95,11 @@ class NatsServer:
         """Stop it in mid-breath: connections stay open, nothing answers."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._process.pid}/task")
+        deadline = time.monotonic() + 30
+        while any(_state_of(thread) not in "TZX" for thread in threads.iterdir()):
+            assert time.monotonic() < deadline, "it does not stop"
+            time.sleep(0.001)
 
     def resume(self) -> None:
         assert self._process is not None
@@ -161,3 +166,11 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+def _state_of(thread: Path) -> str:
+    """Return the letter that says what a thread does (proc(5)): T is stopped, X gone."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
